@@ -1,0 +1,20 @@
+//! What is true and what to do next: ids, specs, pod state, [`pod::plan`], placement,
+//! permissions, prices and usage arithmetic, and the named [`limits`].
+//!
+//! **Invariant:** nothing here waits, reads a clock, draws a random number or speaks to the
+//! outside. Every function is a function of its arguments, so that the simulator and the tests
+//! run exactly what production runs.
+
+pub mod id;
+pub mod key;
+pub mod limits;
+pub mod permission;
+pub mod place;
+pub mod pod;
+pub mod published;
+pub mod time;
+pub mod usage;
+
+pub use id::{ApiKeyId, HostId, InstallId, PodId, SshKeyId, TeamId, UserId};
+pub use time::Timestamp;
+pub use usage::{Micros, PricePerHour};

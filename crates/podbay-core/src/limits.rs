@@ -1,0 +1,71 @@
+//! Every bound of the product, by name. A full queue or a too large value has a defined answer,
+//! and the numbers stand in a relation that is checked when the crate is compiled.
+
+use std::time::Duration;
+
+/// Largest request body, in bytes; more is answered 413.
+pub const BODY_BYTES_MAX: usize = 1024 * 1024;
+/// Longest name of a pod, a key or a disk, in characters.
+pub const NAME_CHARS_MAX: usize = 255;
+/// Most pod ids that one status call may name; more is answered 422.
+pub const STATUS_IDS_MAX: usize = 1_000;
+/// Page length where a request names none.
+pub const PAGE_LIMIT_DEFAULT: u32 = 100;
+/// Longest page of the offset/limit family; a larger limit is clamped to it.
+pub const PAGE_LIMIT_MAX: u32 = 1_000;
+/// Longest page of the page/page_size family (the published maximum).
+pub const PAGE_SIZE_MAX: u32 = 100;
+/// Longest page of the legacy availability call (the published maximum).
+pub const PAGE_SIZE_LEGACY_MAX: u32 = 500;
+/// Most environment variables of a pod.
+pub const ENV_VARS_MAX: usize = 256;
+/// Longest value of one environment variable, in bytes.
+pub const ENV_VALUE_BYTES_MAX: usize = 32 * 1024;
+/// Most SSH keys of an account.
+pub const SSH_KEYS_MAX: usize = 100;
+/// Longest SSH public key line, in bytes (RSA 16384 is about 2.8 kB).
+pub const SSH_KEY_BYTES_MAX: usize = 8 * 1024;
+/// Largest `gpuCount` that is taken seriously before the offer is looked up.
+pub const GPU_COUNT_MAX: u32 = 1_024;
+/// Largest disk, memory or vCPU number in a request.
+pub const SIZE_MAX: u32 = 1_000_000;
+/// Ports of an image or template that are published beside SSH.
+pub const PORTS_EXTRA_MAX: usize = 16;
+/// Log lines that one call returns at most.
+pub const LOG_TAIL_MAX: u32 = 10_000;
+/// Log lines that a call returns if it names no number.
+pub const LOG_TAIL_DEFAULT: u32 = 100;
+
+/// Installation attempts before a pod ends in ERROR.
+pub const ATTEMPTS_MAX: u32 = 5;
+/// Times a machine with `autoRestart` is started again after it ended by itself.
+pub const RESTARTS_MAX: u32 = 5;
+/// From the create call to ACTIVE, all attempts together.
+pub const PROVISIONING_MAX: Duration = Duration::from_secs(60 * 60);
+/// From the start of a container to its SSH banner, within one attempt.
+pub const PROBE_MAX: Duration = Duration::from_secs(60);
+/// Shortest wait after a failure; doubles with each one.
+pub const BACKOFF_MIN: Duration = Duration::from_millis(500);
+/// Longest wait after a failure.
+pub const BACKOFF_MAX: Duration = Duration::from_secs(30);
+/// How long a delete call waits for the machine to be gone before it answers DELETING.
+pub const DELETE_WAIT_MAX: Duration = Duration::from_secs(5);
+/// How long a container gets between SIGTERM and SIGKILL when its pod is deleted.
+pub const STOP_GRACE: Duration = Duration::from_secs(0);
+/// Between two comparisons of rows and engine.
+pub const SWEEP_EVERY: Duration = Duration::from_secs(15);
+/// Age that a container without a row must reach before the sweep removes it.
+pub const ORPHAN_GRACE: Duration = Duration::from_secs(60);
+/// Pods that are worked on at the same time.
+pub const RECONCILE_PARALLEL_MAX: usize = 16;
+
+const _: () = {
+    assert!(STATUS_IDS_MAX <= PAGE_LIMIT_MAX as usize);
+    assert!(PAGE_LIMIT_DEFAULT <= PAGE_LIMIT_MAX);
+    assert!(PAGE_SIZE_MAX <= PAGE_SIZE_LEGACY_MAX);
+    assert!(LOG_TAIL_DEFAULT <= LOG_TAIL_MAX);
+    assert!(BACKOFF_MIN.as_millis() < BACKOFF_MAX.as_millis());
+    assert!(PROBE_MAX.as_secs() * ATTEMPTS_MAX as u64 <= PROVISIONING_MAX.as_secs());
+    // A create whose reply was lost must be adopted by its own pod before the sweep takes it for an orphan.
+    assert!(ORPHAN_GRACE.as_secs() > BACKOFF_MAX.as_secs());
+};

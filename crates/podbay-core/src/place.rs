@@ -1,0 +1,293 @@
+//! Offers and placement: from the facts of a host and the owner's terms to what can be ordered.
+
+use crate::published::{GpuType, ImageName, Region, Security, Socket};
+use crate::{Micros, PricePerHour};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// One GPU of a host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GpuFact {
+    /// The driver's unique name.
+    pub uuid: String,
+    /// Its number on the host.
+    pub index: u32,
+    /// The published type that model and memory map to.
+    pub gpu_type: GpuType,
+    /// Memory in GB.
+    pub memory_gb: u32,
+    /// Socket.
+    pub socket: Socket,
+}
+
+/// What a host has.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostFacts {
+    /// CPUs that pods may use.
+    pub vcpus: u32,
+    /// Memory in GB that pods may use.
+    pub memory_gb: u32,
+    /// Disk in GB that pods may use.
+    pub disk_gb: u32,
+    /// Platform of images that run here, as in `amd64`.
+    pub architecture: String,
+    /// GPUs.
+    pub gpus: Vec<GpuFact>,
+    /// Name and version of the engine.
+    pub engine: String,
+    /// Whether the storage driver can hold a container to its disk size.
+    pub disk_quota: bool,
+}
+
+/// A size of machine without GPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CpuSize {
+    /// CPUs.
+    pub vcpus: u32,
+    /// Memory in GB.
+    pub memory_gb: u32,
+    /// Disk in GB.
+    pub disk_gb: u32,
+}
+
+/// What the owner asks for and says of the host.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Terms {
+    /// Sizes offered without GPU; those larger than the host are left out.
+    pub cpu_sizes: Vec<CpuSize>,
+    /// Per vCPU and hour of a CPU size.
+    pub price_vcpu: PricePerHour,
+    /// Per GB of memory and hour of a CPU size.
+    pub price_memory_gb: PricePerHour,
+    /// Per GPU and hour, by type.
+    pub price_gpu: BTreeMap<GpuType, PricePerHour>,
+    /// Per GPU and hour of a type that has no price of its own.
+    pub price_gpu_default: PricePerHour,
+    /// Published region.
+    pub region: Option<Region>,
+    /// ISO 3166 country.
+    pub country: Option<String>,
+    /// Name of the data centre.
+    pub data_center: Option<String>,
+    /// Security class.
+    pub security: Security,
+    /// Images that are offered, in order; the first is the default.
+    pub images: Vec<ImageName>,
+}
+
+/// Something that can be ordered.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Offer {
+    /// Unique id.
+    pub cloud_id: String,
+    /// GPU type.
+    pub gpu_type: GpuType,
+    /// Socket.
+    pub socket: Socket,
+    /// GPUs; 1 for a CPU node.
+    pub gpu_count: u32,
+    /// Memory of one GPU in GB; 0 for a CPU node.
+    pub gpu_memory_gb: u32,
+    /// What one pod of it takes.
+    pub size: CpuSize,
+    /// What one pod of it costs.
+    pub price: PricePerHour,
+    /// Largest number of pods of it that the host holds when empty.
+    pub stock: u32,
+}
+
+impl Offer {
+    /// GPUs that a pod of it takes from the host.
+    #[must_use]
+    pub fn gpus(&self) -> u32 {
+        if self.gpu_type == GpuType::CpuNode { 0 } else { self.gpu_count }
+    }
+}
+
+/// What is left of a host.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Free {
+    /// CPUs.
+    pub vcpus: u32,
+    /// Memory in GB.
+    pub memory_gb: u32,
+    /// Disk in GB.
+    pub disk_gb: u32,
+    /// GPUs by type.
+    pub gpus: BTreeMap<GpuType, u32>,
+}
+
+impl Free {
+    /// How many pods of `offer` still fit.
+    #[must_use]
+    pub fn fits(&self, offer: &Offer) -> u32 {
+        let times = |free: u32, needed: u32| free.checked_div(needed).unwrap_or(u32::MAX);
+        let gpus = self.gpus.get(&offer.gpu_type).copied().unwrap_or(0);
+        times(self.vcpus, offer.size.vcpus)
+            .min(times(self.memory_gb, offer.size.memory_gb))
+            .min(times(self.disk_gb, offer.size.disk_gb))
+            .min(times(gpus, offer.gpus()))
+    }
+
+    /// What is free, as a person reads it.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let mut text = format!("{} vCPU, {} GB memory, {} GB disk", self.vcpus, self.memory_gb, self.disk_gb);
+        for (gpu_type, count) in &self.gpus {
+            text.push_str(&format!(", {count} × {gpu_type}"));
+        }
+        text
+    }
+}
+
+/// All of a host.
+#[must_use]
+pub fn whole(facts: &HostFacts) -> Free {
+    let mut gpus = BTreeMap::new();
+    for gpu in &facts.gpus {
+        *gpus.entry(gpu.gpu_type).or_insert(0) += 1;
+    }
+    Free { vcpus: facts.vcpus, memory_gb: facts.memory_gb, disk_gb: facts.disk_gb, gpus }
+}
+
+/// What can be ordered from a host, in a stable order: CPU sizes, then GPU types by count.
+#[must_use]
+pub fn offers(facts: &HostFacts, terms: &Terms) -> Vec<Offer> {
+    let whole = whole(facts);
+    let mut offers: Vec<Offer> = terms.cpu_sizes.iter().map(|size| cpu_offer(*size, terms)).collect();
+    for (gpu_type, total) in &whole.gpus {
+        let Some(gpu) = facts.gpus.iter().find(|gpu| gpu.gpu_type == *gpu_type) else { continue };
+        for count in 1..=*total {
+            offers.push(gpu_offer(gpu, count, facts, terms));
+        }
+    }
+    for offer in &mut offers {
+        offer.stock = whole.fits(offer);
+    }
+    offers.retain(|offer| offer.stock > 0);
+    offers
+}
+
+fn cpu_offer(size: CpuSize, terms: &Terms) -> Offer {
+    let price = terms.price_vcpu.0 * i64::from(size.vcpus) + terms.price_memory_gb.0 * i64::from(size.memory_gb);
+    Offer {
+        cloud_id: format!("cpu-{}x{}", size.vcpus, size.memory_gb),
+        gpu_type: GpuType::CpuNode,
+        socket: Socket::Pcie,
+        gpu_count: 1,
+        gpu_memory_gb: 0,
+        size,
+        price: Micros(price),
+        stock: 0,
+    }
+}
+
+/// A share of the host in proportion to the GPUs.
+fn gpu_offer(gpu: &GpuFact, count: u32, facts: &HostFacts, terms: &Terms) -> Offer {
+    let all = u32::try_from(facts.gpus.len()).unwrap_or(u32::MAX).max(1);
+    let share = |total: u32| (u64::from(total) * u64::from(count) / u64::from(all)).max(1) as u32;
+    let each = terms.price_gpu.get(&gpu.gpu_type).copied().unwrap_or(terms.price_gpu_default);
+    Offer {
+        cloud_id: format!("{}-x{count}", gpu.gpu_type.as_str().to_ascii_lowercase().replace('_', "-")),
+        gpu_type: gpu.gpu_type,
+        socket: gpu.socket,
+        gpu_count: count,
+        gpu_memory_gb: gpu.memory_gb,
+        size: CpuSize {
+            vcpus: share(facts.vcpus),
+            memory_gb: share(facts.memory_gb),
+            disk_gb: share(facts.disk_gb),
+        },
+        price: Micros(each.0 * i64::from(count)),
+        stock: 0,
+    }
+}
+
+/// The published type of a GPU, from the driver's product name and its memory in MiB; `None` for
+/// a model that the published enumeration does not know.
+#[must_use]
+pub fn gpu_type(product: &str, memory_mib: u64) -> Option<GpuType> {
+    let squeezed: String =
+        product.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_uppercase();
+    let gb = (memory_mib + 512) / 1024;
+    let candidates = GpuType::ALL.iter().filter_map(|candidate| {
+        let (model, memory) = candidate.as_str().rsplit_once('_')?;
+        let memory: u64 = memory.strip_suffix("GB")?.parse().ok()?;
+        let wanted = model.replace('_', "").replace("RTXPRO6000B", "RTXPRO6000BLACKWELL").to_ascii_uppercase();
+        squeezed.contains(&wanted).then_some((wanted.len(), u64::MAX - memory.abs_diff(gb), *candidate))
+    });
+    let (_, closeness, found) = candidates.max_by_key(|(length, closeness, _)| (*length, *closeness))?;
+    // Drivers report a few percent less than the label says.
+    let label: u64 = found.as_str().rsplit_once('_')?.1.strip_suffix("GB")?.parse().ok()?;
+    (u64::MAX - closeness <= label / 8 + 1).then_some(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn terms() -> Terms {
+        Terms {
+            cpu_sizes: vec![
+                CpuSize { vcpus: 1, memory_gb: 2, disk_gb: 10 },
+                CpuSize { vcpus: 64, memory_gb: 512, disk_gb: 10 },
+            ],
+            price_vcpu: Micros(10_000),
+            price_memory_gb: Micros(1_000),
+            price_gpu: BTreeMap::from([(GpuType::H100, Micros(2_000_000))]),
+            price_gpu_default: Micros(1_000_000),
+            region: None,
+            country: None,
+            data_center: None,
+            security: Security::SecureCloud,
+            images: vec![ImageName::Ubuntu22Cuda12],
+        }
+    }
+
+    #[test]
+    fn offers_are_sizes_that_fit_and_one_for_each_model_and_count() {
+        let gpu = |index| GpuFact {
+            uuid: format!("GPU-{index}"),
+            index,
+            gpu_type: GpuType::H100,
+            memory_gb: 80,
+            socket: Socket::Sxm5,
+        };
+        let facts = HostFacts {
+            vcpus: 16,
+            memory_gb: 128,
+            disk_gb: 100,
+            gpus: vec![gpu(0), gpu(1)],
+            ..HostFacts::default()
+        };
+        let offers = offers(&facts, &terms());
+        let ids: Vec<_> = offers.iter().map(|offer| (offer.cloud_id.as_str(), offer.stock)).collect();
+        assert_eq!(ids, [("cpu-1x2", 10), ("h100-80gb-x1", 2), ("h100-80gb-x2", 1)]);
+        assert_eq!(offers[0].price, Micros(12_000));
+        assert_eq!(offers[2].price, Micros(4_000_000));
+        assert_eq!(offers[1].size, CpuSize { vcpus: 8, memory_gb: 64, disk_gb: 50 });
+    }
+
+    #[test]
+    fn driver_names_map_to_the_published_types() {
+        let cases = [
+            ("NVIDIA H100 80GB HBM3", 81_559, Some(GpuType::H100)),
+            ("NVIDIA H200", 143_771, Some(GpuType::H200)),
+            ("NVIDIA A100-SXM4-40GB", 40_960, Some(GpuType::A100x40)),
+            ("NVIDIA A100-SXM4-80GB", 81_920, Some(GpuType::A100x80)),
+            ("NVIDIA GeForce RTX 4090", 24_564, Some(GpuType::Rtx4090)),
+            ("NVIDIA GeForce RTX 3080 Ti", 12_288, Some(GpuType::Rtx3080Ti)),
+            ("NVIDIA L40S", 46_068, Some(GpuType::L40s)),
+            ("NVIDIA L4", 23_034, Some(GpuType::L4)),
+            ("Tesla T4", 15_360, Some(GpuType::T4)),
+            ("Tesla V100-SXM2-16GB", 16_384, Some(GpuType::V100x16)),
+            ("NVIDIA RTX A6000", 49_140, Some(GpuType::A6000)),
+            ("NVIDIA RTX 6000 Ada Generation", 49_140, Some(GpuType::Rtx6000Ada)),
+            ("NVIDIA GeForce GTX 1080", 8_192, None),
+        ];
+        for (product, memory, expected) in cases {
+            assert_eq!(gpu_type(product, memory), expected, "{product}");
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! The record: from what a step's call answered to the next state of the row.
+//!
+//! `plan` and `learn` are the two halves of the machine, and both are pure: the server and the
+//! simulator differ only in who carries a [`Step`] out between them.
+
+use super::plan::{backoff, exit_text};
+use super::{
+    CallError, Desired, Failure, FailureCode, ImageFact, MachineFact, MachinePhase, Pod, Resource, Step,
+};
+use crate::{PricePerHour, Timestamp, limits};
+use std::time::Duration;
+
+/// What carrying a step out has taught.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Learned {
+    /// Answer to [`Step::Inspect`]: the machine under the attempt's name, if any.
+    Inspected(Result<Option<MachineFact>, CallError>),
+    /// Answer to [`Step::EnsureImage`].
+    ImageEnsured(Result<ImageFact, CallError>),
+    /// Answer to [`Step::Create`]: the machine's handle.
+    Created(Result<String, CallError>),
+    /// Answer to [`Step::Start`]: the machine's handle again.
+    Started(Result<String, CallError>),
+    /// Answer to [`Step::Probe`]: whether the banner came.
+    Probed(bool),
+    /// Answer to [`Step::Remove`].
+    Removed(Result<(), CallError>),
+    /// The rows-only step itself.
+    Decided(Step),
+    /// The step was given up because the user changed their mind; nothing was learned.
+    Cancelled,
+}
+
+/// A change to the pod's usage intervals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UsageChange {
+    /// Open a running interval at this price.
+    Open {
+        /// Price per hour.
+        price: PricePerHour,
+        /// From when.
+        at: Timestamp,
+    },
+    /// Close the open interval, if there is one.
+    Close {
+        /// From when on nothing is billed.
+        at: Timestamp,
+    },
+}
+
+/// What must be written beside the row, in the same transaction.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Effects {
+    /// Events for the user: kind and text.
+    pub events: Vec<(&'static str, String)>,
+    /// Change of the intervals.
+    pub usage: Option<UsageChange>,
+    /// Set host ports aside for what the image exposes (and new ones if the last were taken).
+    pub assign_ports: bool,
+    /// Give back GPUs, memory, disk and ports.
+    pub release: bool,
+}
+
+impl Effects {
+    fn event(&mut self, kind: &'static str, text: impl Into<String>) {
+        self.events.push((kind, text.into()));
+    }
+}
+
+/// Writes the doubt that must be durable before `step` goes outside. Returns whether anything
+/// changed, so that steps without outside effect cost no write.
+pub fn mark_unknown(pod: &mut Pod, step: &Step, now: Timestamp) -> bool {
+    let touches_machine = matches!(step, Step::Create | Step::Start | Step::Remove);
+    if touches_machine {
+        pod.machine = Resource::Unknown { since: now };
+    }
+    touches_machine
+}
+
+/// Takes what was learned into the row.
+pub fn learn(pod: &mut Pod, learned: Learned, now: Timestamp) -> Effects {
+    let mut effects = Effects::default();
+    pod.updated_at = pod.updated_at.max(now);
+    match learned {
+        Learned::Inspected(Ok(fact)) => inspected(pod, fact, &mut effects, now),
+        Learned::Inspected(Err(error)) => setback(pod, &error, &mut effects, now),
+        Learned::ImageEnsured(Ok(fact)) => image_ensured(pod, fact, &mut effects),
+        Learned::ImageEnsured(Err(CallError::Unknown(text))) => {
+            let error = CallError::Refused { code: FailureCode::ImagePull, permanent: false, text };
+            refused(pod, &error, &mut effects, now);
+        }
+        Learned::ImageEnsured(Err(error)) => refused(pod, &error, &mut effects, now),
+        Learned::Created(Ok(handle)) => {
+            succeed(pod, 80);
+            pod.machine = present(handle, MachinePhase::Created, now);
+            effects.event("machine.created", "the machine was made");
+        }
+        Learned::Created(Err(error)) => {
+            if !matches!(error, CallError::Unknown(_)) {
+                pod.machine = Resource::Absent;
+            }
+            refused(pod, &error, &mut effects, now);
+        }
+        Learned::Started(Ok(handle)) => started(pod, handle, &mut effects, now),
+        Learned::Started(Err(error)) => refused(pod, &error, &mut effects, now),
+        Learned::Probed(seen) => probed(pod, seen, &mut effects, now),
+        Learned::Removed(Ok(())) => {
+            pod.setbacks = 0;
+            pod.machine = Resource::Absent;
+        }
+        Learned::Removed(Err(error)) => setback(pod, &error, &mut effects, now),
+        Learned::Decided(step) => decided(pod, step, &mut effects, now),
+        Learned::Cancelled => {}
+    }
+    effects
+}
+
+fn present(handle: String, phase: MachinePhase, now: Timestamp) -> Resource<MachineFact> {
+    Resource::Present(MachineFact { handle, phase, seen_at: now })
+}
+
+fn succeed(pod: &mut Pod, progress: u8) {
+    pod.setbacks = 0;
+    pod.progress = pod.progress.max(progress);
+}
+
+fn inspected(pod: &mut Pod, fact: Option<MachineFact>, effects: &mut Effects, now: Timestamp) {
+    pod.setbacks = 0;
+    pod.machine = fact.map_or(Resource::Absent, Resource::Present);
+    let Resource::Present(machine) = &pod.machine else { return };
+    if let (MachinePhase::Exited { at, .. }, Some(ready_at)) = (&machine.phase, pod.ready_at) {
+        // A dead machine is not billed, from the moment it died.
+        effects.usage = Some(UsageChange::Close { at: (*at).clamp(ready_at, now.max(ready_at)) });
+    }
+    let unready = pod.ready_at.is_none() && pod.desired == Desired::Running && pod.failure.is_none();
+    if let (MachinePhase::Exited { code, oom, .. }, true, None) = (&machine.phase, unready, &pod.attempt_failed) {
+        let text = format!("{} before SSH answered", exit_text(*code, *oom));
+        pod.attempt_failed = Some(Failure { code: FailureCode::MachineExited, text, at: now });
+    }
+}
+
+fn started(pod: &mut Pod, handle: String, effects: &mut Effects, now: Timestamp) {
+    succeed(pod, 90);
+    pod.machine = present(handle, MachinePhase::Running { started_at: now }, now);
+    if pod.ready_at.is_none() || pod.desired != Desired::Running {
+        return;
+    }
+    pod.restarts += 1;
+    pod.next_at = now.plus(backoff(pod.restarts));
+    effects.usage = Some(UsageChange::Open { price: pod.spec.price, at: now });
+    let text = format!("the machine had ended; started again, {} of {}", pod.restarts, limits::RESTARTS_MAX);
+    effects.event("machine.restarted", text);
+}
+
+fn image_ensured(pod: &mut Pod, fact: ImageFact, effects: &mut Effects) {
+    succeed(pod, 70);
+    effects.event("image.ready", format!("the image is on the host: {}", fact.digest));
+    effects.assign_ports = true;
+    pod.image = Resource::Present(fact);
+}
+
+fn probed(pod: &mut Pod, seen: bool, effects: &mut Effects, now: Timestamp) {
+    let Resource::Present(machine) = &pod.machine else { return };
+    let MachinePhase::Running { started_at } = machine.phase else { return };
+    if pod.desired != Desired::Running || pod.failure.is_some() {
+        return;
+    }
+    if seen {
+        succeed(pod, 100);
+        pod.ready_at = Some(now);
+        effects.usage = Some(UsageChange::Open { price: pod.spec.price, at: now });
+        let seconds = now.since(pod.created_at).as_secs_f64();
+        effects.event("pod.active", format!("SSH answers; ready {seconds:.1} s after the create"));
+    } else if now.since(started_at) > limits::PROBE_MAX {
+        let seconds = limits::PROBE_MAX.as_secs();
+        let text = format!("SSH did not answer within {seconds} s of the start");
+        attempt_failed(pod, Failure { code: FailureCode::NotReachable, text, at: now }, effects, now);
+    } else {
+        // Look again soon, and look at the machine itself first: it may have ended.
+        pod.machine = Resource::Unknown { since: now };
+        pod.next_at = now.plus(Duration::from_millis(100));
+    }
+}
+
+/// A call did not get through: the pod keeps its attempt and waits a little longer each time.
+fn setback(pod: &mut Pod, error: &CallError, effects: &mut Effects, now: Timestamp) {
+    pod.setbacks += 1;
+    let wait = backoff(pod.setbacks);
+    pod.next_at = now.plus(wait);
+    if pod.setbacks == 1 {
+        effects.event("host.trouble", format!("{error}; trying again in {:.1} s", wait.as_secs_f64()));
+    }
+}
+
+/// A call that belongs to an attempt failed.
+fn refused(pod: &mut Pod, error: &CallError, effects: &mut Effects, now: Timestamp) {
+    match error {
+        CallError::NotSent(_) | CallError::Unknown(_) => setback(pod, error, effects, now),
+        CallError::Refused { permanent: true, .. } if pod.ready_at.is_none() => {
+            fail(pod, error.failure(now), effects);
+        }
+        CallError::Refused { .. } => attempt_failed(pod, error.failure(now), effects, now),
+    }
+}
+
+fn attempt_failed(pod: &mut Pod, failure: Failure, effects: &mut Effects, now: Timestamp) {
+    pod.setbacks = 0;
+    if pod.ready_at.is_some() {
+        return fail(pod, failure, effects);
+    }
+    let wait = backoff(pod.attempt);
+    pod.next_at = now.plus(wait);
+    effects.event(
+        "attempt.failed",
+        format!("attempt {} of {} failed: {}", pod.attempt, limits::ATTEMPTS_MAX, failure.text),
+    );
+    pod.attempt_failed = Some(failure);
+}
+
+fn fail(pod: &mut Pod, failure: Failure, effects: &mut Effects) {
+    effects.event("pod.failed", failure.text.clone());
+    effects.usage = Some(UsageChange::Close { at: failure.at });
+    pod.failure = Some(failure);
+}
+
+fn decided(pod: &mut Pod, step: Step, effects: &mut Effects, now: Timestamp) {
+    match step {
+        Step::Fail(failure) => fail(pod, failure, effects),
+        Step::NextAttempt => {
+            pod.attempt += 1;
+            pod.attempt_failed = None;
+            pod.image = Resource::Absent;
+            pod.progress = 0;
+            effects.event("attempt.started", format!("attempt {} of {}", pod.attempt, limits::ATTEMPTS_MAX));
+        }
+        Step::Release => {
+            pod.placement = None;
+            effects.release = true;
+        }
+        Step::Finish => {
+            pod.placement = None;
+            pod.terminated_at = Some(now);
+            effects.release = true;
+            effects.usage = Some(UsageChange::Close { at: now });
+            effects.event("pod.terminated", "the machine is gone");
+        }
+        Step::Inspect | Step::EnsureImage | Step::Create | Step::Start | Step::Probe | Step::Remove => {
+            unreachable!("{step:?} goes outside and is learned from its answer")
+        }
+    }
+}

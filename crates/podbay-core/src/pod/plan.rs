@@ -1,0 +1,172 @@
+//! The decision: from what is known of a pod to the one thing to do next.
+
+use super::{CallError, Desired, Failure, FailureCode, MachinePhase, Pod, Resource};
+use crate::{Timestamp, limits};
+use std::time::Duration;
+
+/// One thing to do. Closed: whoever carries steps out must handle each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Ask the provider what is there under the attempt's name.
+    Inspect,
+    /// Have the image on the host.
+    EnsureImage,
+    /// Make the machine.
+    Create,
+    /// Start it.
+    Start,
+    /// Look for an SSH banner through the published address.
+    Probe,
+    /// Remove the machine, whatever it does.
+    Remove,
+    /// Begin the next attempt (rows only).
+    NextAttempt,
+    /// End in ERROR (rows only).
+    Fail(Failure),
+    /// Give back what was set aside (rows only).
+    Release,
+    /// The pod is gone: give back and move to history (rows only).
+    Finish,
+}
+
+/// What to do about a pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// This, now.
+    Do(Step),
+    /// Nothing before that time.
+    Wait {
+        /// When to look again.
+        until: Timestamp,
+        /// For the log.
+        why: &'static str,
+    },
+    /// As desired; the sweep says if that changes.
+    Settled,
+    /// Not as desired, and nothing that podbay may do changes it.
+    Blocked(&'static str),
+}
+
+/// What a pass knows beside the row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct View {
+    /// Somebody saw the machine differ from the row: look before anything else.
+    pub suspect: bool,
+}
+
+/// The one thing to do next for `pod` at `now`.
+///
+/// Safety, proved by the tests below: nothing is created or started while the machine is
+/// Unknown or the pod is to be gone; nothing is finished before absence is known; no attempt
+/// begins before the machine of the last one is gone.
+#[must_use]
+pub fn plan(pod: &Pod, view: View, now: Timestamp) -> Decision {
+    if pod.terminated_at.is_some() {
+        return Decision::Settled;
+    }
+    if now < pod.next_at {
+        return Decision::Wait { until: pod.next_at, why: "backing off" };
+    }
+    if view.suspect || matches!(pod.machine, Resource::Unknown { .. }) {
+        return Decision::Do(Step::Inspect);
+    }
+    match pod.desired {
+        Desired::Gone if pod.machine == Resource::Absent => Decision::Do(Step::Finish),
+        Desired::Gone => Decision::Do(Step::Remove),
+        Desired::Running if pod.failure.is_some() => failed(pod),
+        Desired::Running if pod.ready_at.is_some() => running(pod, now),
+        Desired::Running => starting(pod, now),
+    }
+}
+
+/// A failed pod holds nothing. The machine of one that had been ready is kept until the delete,
+/// because the user's files are in it.
+fn failed(pod: &Pod) -> Decision {
+    if pod.ready_at.is_none() && pod.machine != Resource::Absent {
+        Decision::Do(Step::Remove)
+    } else if pod.placement.is_some() {
+        Decision::Do(Step::Release)
+    } else {
+        Decision::Blocked("failed; waits for its delete")
+    }
+}
+
+fn running(pod: &Pod, now: Timestamp) -> Decision {
+    let failure = |code, text: String| Failure { code, text, at: now };
+    match &pod.machine {
+        Resource::Present(machine) => match &machine.phase {
+            MachinePhase::Running { .. } => Decision::Settled,
+            MachinePhase::Created => Decision::Do(Step::Start),
+            MachinePhase::Exited { .. } if pod.spec.auto_restart && pod.restarts < limits::RESTARTS_MAX => {
+                Decision::Do(Step::Start)
+            }
+            MachinePhase::Exited { code, oom, at } => Decision::Do(Step::Fail(Failure {
+                at: *at,
+                ..failure(FailureCode::MachineExited, exit_text(*code, *oom))
+            })),
+        },
+        Resource::Absent => Decision::Do(Step::Fail(failure(
+            FailureCode::MachineLost,
+            "the machine of this pod was removed outside podbay; delete the pod and create a new one".into(),
+        ))),
+        Resource::Unknown { .. } => Decision::Do(Step::Inspect),
+    }
+}
+
+fn starting(pod: &Pod, now: Timestamp) -> Decision {
+    if now.since(pod.created_at) > limits::PROVISIONING_MAX {
+        let reason = pod.attempt_failed.as_ref().map_or("it was still starting", |failure| failure.text.as_str());
+        let minutes = limits::PROVISIONING_MAX.as_secs() / 60;
+        let text = format!("not ready within {minutes} minutes: {reason}");
+        return Decision::Do(Step::Fail(Failure { code: FailureCode::Deadline, text, at: now }));
+    }
+    if let Some(failure) = &pod.attempt_failed {
+        return match pod.machine {
+            Resource::Absent if pod.attempt < limits::ATTEMPTS_MAX => Decision::Do(Step::NextAttempt),
+            Resource::Absent => Decision::Do(Step::Fail(Failure {
+                text: format!("{} (attempt {} of {})", failure.text, pod.attempt, limits::ATTEMPTS_MAX),
+                ..failure.clone()
+            })),
+            _ => Decision::Do(Step::Remove),
+        };
+    }
+    match (&pod.image, &pod.machine) {
+        (Resource::Present(_), Resource::Absent) => Decision::Do(Step::Create),
+        (_, Resource::Absent) => Decision::Do(Step::EnsureImage),
+        (_, Resource::Present(machine)) => match machine.phase {
+            MachinePhase::Created => Decision::Do(Step::Start),
+            MachinePhase::Running { .. } => Decision::Do(Step::Probe),
+            MachinePhase::Exited { .. } => Decision::Do(Step::Remove),
+        },
+        (_, Resource::Unknown { .. }) => Decision::Do(Step::Inspect),
+    }
+}
+
+/// What a machine's end means, for the user.
+pub(super) fn exit_text(code: i64, oom: bool) -> String {
+    if oom {
+        "the machine ran out of memory and was ended by the kernel; choose an offer with more memory".into()
+    } else {
+        format!("the machine ended by itself with exit code {code}")
+    }
+}
+
+/// How long to wait after `failures` in a row (≥1): doubling between the two named limits.
+#[must_use]
+pub fn backoff(failures: u32) -> Duration {
+    let doublings = failures.saturating_sub(1).min(16);
+    limits::BACKOFF_MIN.saturating_mul(1 << doublings).min(limits::BACKOFF_MAX)
+}
+
+impl CallError {
+    /// The failure that this error is, if it ends an attempt.
+    #[must_use]
+    pub fn failure(&self, now: Timestamp) -> Failure {
+        let (code, text) = match self {
+            Self::NotSent(text) => (FailureCode::EngineUnreachable, text),
+            Self::Unknown(text) => (FailureCode::Engine, text),
+            Self::Refused { code, text, .. } => (*code, text),
+        };
+        Failure { code, text: text.clone(), at: now }
+    }
+}

@@ -1,0 +1,138 @@
+//! Money and seconds: integer micro-dollars over closed intervals.
+//!
+//! A bill is never stored and never incremented. It is the sum over the intervals of
+//! `price × length`, taken in one integer (micro-dollar milliseconds per hour) and divided once
+//! at the end, so that cutting an interval in two never changes a total.
+
+use crate::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Millionths of a US dollar.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Micros(pub i64);
+
+impl Micros {
+    /// From dollars as a client or an owner writes them; `None` if absurd or not a number.
+    #[must_use]
+    pub fn from_dollars(dollars: f64) -> Option<Self> {
+        let micros = (dollars * 1e6).round();
+        (micros.is_finite() && micros.abs() < 1e15).then_some(Self(micros as i64))
+    }
+
+    /// Dollars for the wire.
+    #[must_use]
+    pub fn dollars(self) -> f64 {
+        self.0 as f64 / 1e6
+    }
+}
+
+/// A price in micro-dollars per hour.
+pub type PricePerHour = Micros;
+
+/// What a pod was doing while an interval ran.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UsageState {
+    /// Its machine ran and was reachable.
+    Running,
+    /// It was stopped, holding its disk.
+    Stopped,
+}
+
+/// One stretch of time at one price. `ended_at` is written exactly once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Interval {
+    /// What the pod was doing.
+    pub state: UsageState,
+    /// The price while it did.
+    pub price: PricePerHour,
+    /// First billed moment.
+    pub started_at: Timestamp,
+    /// First moment no longer billed; `None` while it runs.
+    pub ended_at: Option<Timestamp>,
+}
+
+/// The sum of some intervals, and how long they lasted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Total {
+    /// What they cost, rounded half up once.
+    pub billed: Micros,
+    /// Their length in milliseconds.
+    pub millis: i64,
+}
+
+impl Total {
+    /// The average price per hour over the billed time; `None` if nothing was billed.
+    #[must_use]
+    pub fn average_price(&self) -> Option<PricePerHour> {
+        (self.millis > 0).then(|| {
+            let numerator = i128::from(self.billed.0) * i128::from(MILLIS_PER_HOUR);
+            Micros(saturate(round_div(numerator, i128::from(self.millis))))
+        })
+    }
+}
+
+const MILLIS_PER_HOUR: i64 = 3_600_000;
+
+/// What `intervals` cost by `now`. An open interval counts up to `now`; one that a jumping clock
+/// has turned around counts as nothing.
+#[must_use]
+pub fn total(intervals: &[Interval], now: Timestamp) -> Total {
+    let mut numerator: i128 = 0;
+    let mut millis: i64 = 0;
+    for interval in intervals {
+        let length = interval.ended_at.unwrap_or(now).since(interval.started_at).as_millis() as i64;
+        numerator += i128::from(interval.price.0) * i128::from(length);
+        millis = millis.saturating_add(length);
+    }
+    Total { billed: Micros(saturate(round_div(numerator, i128::from(MILLIS_PER_HOUR)))), millis }
+}
+
+fn round_div(numerator: i128, denominator: i128) -> i128 {
+    (numerator + denominator / 2).div_euclid(denominator)
+}
+
+fn saturate(value: i128) -> i64 {
+    i64::try_from(value).unwrap_or(if value < 0 { i64::MIN } else { i64::MAX })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn interval(price: i64, start: i64, end: Option<i64>) -> Interval {
+        Interval {
+            state: UsageState::Running,
+            price: Micros(price),
+            started_at: Timestamp::from_millis(start),
+            ended_at: end.map(Timestamp::from_millis),
+        }
+    }
+
+    #[test]
+    fn one_hour_costs_the_price() {
+        let total = total(&[interval(1_500_000, 0, Some(3_600_000))], Timestamp::EPOCH);
+        assert_eq!(total.billed, Micros(1_500_000));
+        assert_eq!(total.average_price(), Some(Micros(1_500_000)));
+    }
+
+    #[test]
+    fn nothing_billed_has_no_average() {
+        assert_eq!(total(&[], Timestamp::EPOCH).average_price(), None);
+        assert_eq!(total(&[interval(5, 10, Some(3))], Timestamp::EPOCH), Total::default());
+    }
+
+    proptest! {
+        #[test]
+        fn cutting_an_interval_never_changes_the_total(
+            price in 0i64..10_000_000_000, start in 0i64..1_000_000_000, a in 0i64..10_000_000, b in 0i64..10_000_000,
+        ) {
+            let now = Timestamp::from_millis(start + a + b);
+            let whole = total(&[interval(price, start, None)], now);
+            let cut = total(&[interval(price, start, Some(start + a)), interval(price, start + a, None)], now);
+            prop_assert_eq!(whole, cut);
+        }
+    }
+}

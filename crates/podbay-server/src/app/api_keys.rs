@@ -1,0 +1,95 @@
+//! API keys: made, listed, revoked, and checked at every call.
+
+use super::{Actor, App, Error};
+use podbay_core::key::ApiKey;
+use podbay_core::permission::Scopes;
+use podbay_core::{ApiKeyId, Timestamp, UserId};
+use podbay_store::ApiKeyRecord;
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+/// The hash under which a key is stored. The secret has 238 bits: a slow hash would add nothing.
+#[must_use]
+pub fn hash(key: &ApiKey) -> [u8; 32] {
+    Sha256::digest(key.reveal().as_bytes()).into()
+}
+
+/// Who a bearer token belongs to.
+///
+/// # Errors
+/// [`Error::InvalidToken`] for one that is mistyped, unknown, expired or revoked.
+pub async fn authenticate(app: &App, token: &str) -> Result<Actor, Error> {
+    let key = ApiKey::parse(token).ok_or(Error::InvalidToken)?;
+    let record = app.key_record(key.id()).await?.ok_or(Error::InvalidToken)?;
+    let same: bool = hash(&key).ct_eq(&record.secret_sha256).into();
+    let expired = record.expires_at.is_some_and(|at| at <= app.now());
+    if !same || expired || record.revoked_at.is_some() {
+        return Err(Error::InvalidToken);
+    }
+    Ok(Actor { user: record.user_id, key: record.id, scopes: record.scopes, role: None })
+}
+
+/// A new key and its record. The key is in nobody's memory afterwards.
+#[must_use]
+pub fn make(app: &App, user: UserId, name: String, scopes: Scopes, expires_at: Option<Timestamp>) -> (ApiKey, ApiKeyRecord) {
+    let key = app.chance.api_key();
+    let record = ApiKeyRecord {
+        id: key.id().clone(),
+        user_id: user,
+        name,
+        secret_sha256: hash(&key),
+        scopes,
+        expires_at,
+        revoked_at: None,
+        last_used_at: None,
+        created_at: app.now(),
+    };
+    (key, record)
+}
+
+/// Makes a key for the caller.
+///
+/// # Errors
+/// [`Error::Invalid`] for scopes that the calling key does not have itself, or an expiry in the past.
+pub async fn api_key_create(
+    app: &App,
+    actor: &Actor,
+    name: String,
+    scopes: Scopes,
+    expires_at: Option<Timestamp>,
+) -> Result<(ApiKey, ApiKeyRecord), Error> {
+    if !actor.scopes.include(&scopes) {
+        return Err(Error::field("body.scopes", "a key cannot make one that may do more than itself"));
+    }
+    if expires_at.is_some_and(|at| at <= app.now()) {
+        return Err(Error::field("body.expiresAt", "this time has passed"));
+    }
+    let (key, record) = make(app, actor.user.clone(), name, scopes, expires_at);
+    let stored = record.clone();
+    app.store
+        .write(move |tx| Box::pin(async move { Ok::<_, Error>(tx.api_key_insert(&stored).await?) }))
+        .await?;
+    Ok((key, record))
+}
+
+/// The caller's keys, revoked ones included.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn api_key_list(app: &App, actor: &Actor) -> Result<Vec<ApiKeyRecord>, Error> {
+    Ok(app.store.reader().await?.api_key_list(&actor.user).await?)
+}
+
+/// Revokes a key of the caller, at once and for good.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub async fn api_key_revoke(app: &App, actor: &Actor, id: &str) -> Result<(), Error> {
+    let id = ApiKeyId::parse(id).ok_or(Error::NotFound)?;
+    let (user, now) = (actor.user.clone(), app.now());
+    let revoked = app
+        .store
+        .write(move |tx| Box::pin(async move { Ok::<_, Error>(tx.api_key_revoke(&user, &id, now).await?) }))
+        .await?;
+    if revoked { Ok(()) } else { Err(Error::NotFound) }
+}

@@ -1,0 +1,111 @@
+//! Time and chance, as values that tests replace.
+
+use podbay_core::key::ApiKey;
+use podbay_core::{ApiKeyId, InstallId, PodId, SshKeyId, Timestamp, UserId};
+use rand::rngs::StdRng;
+use rand::{Rng, RngCore, SeedableRng};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Where the time comes from.
+#[derive(Clone)]
+pub struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
+
+impl Clock {
+    /// The machine's clock.
+    #[must_use]
+    pub fn system() -> Self {
+        Self::from_fn(|| {
+            #[expect(clippy::disallowed_methods, reason = "the one place that reads the ambient clock")]
+            let now = std::time::SystemTime::now();
+            let since = now.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+            Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+        })
+    }
+
+    /// A clock that asks `read`.
+    #[must_use]
+    pub fn from_fn(read: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
+        Self(Arc::new(read))
+    }
+
+    /// Now.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        (self.0)()
+    }
+}
+
+/// Where ids, secrets and spread come from.
+pub struct Chance(Mutex<StdRng>);
+
+impl Chance {
+    /// Seeded by the operating system.
+    #[must_use]
+    pub fn system() -> Self {
+        Self(Mutex::new(StdRng::from_os_rng()))
+    }
+
+    /// The same sequence for the same seed.
+    #[must_use]
+    pub fn seeded(seed: u64) -> Self {
+        Self(Mutex::new(StdRng::seed_from_u64(seed)))
+    }
+
+    fn with<T>(&self, draw: impl FnOnce(&mut StdRng) -> T) -> T {
+        draw(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn bits(&self) -> u128 {
+        self.with(Rng::random)
+    }
+
+    /// A pod id that sorts by time: the layout of UUID version 7.
+    #[must_use]
+    pub fn pod_id(&self, now: Timestamp) -> PodId {
+        let millis = u64::try_from(now.as_millis()).unwrap_or(0);
+        let random: [u8; 10] = self.with(|rng| {
+            let mut bytes = [0; 10];
+            rng.fill_bytes(&mut bytes);
+            bytes
+        });
+        PodId::from_bits(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid().as_u128())
+    }
+
+    /// An SSH key id.
+    #[must_use]
+    pub fn ssh_key_id(&self) -> SshKeyId {
+        SshKeyId::from_bits(self.bits())
+    }
+
+    /// A user id.
+    #[must_use]
+    pub fn user_id(&self) -> UserId {
+        UserId::from_bits(self.bits())
+    }
+
+    /// An installation id.
+    #[must_use]
+    pub fn install_id(&self) -> InstallId {
+        InstallId::from_bits(self.bits())
+    }
+
+    /// A new API key.
+    #[must_use]
+    pub fn api_key(&self) -> ApiKey {
+        let mut entropy = [0; 40];
+        self.with(|rng| rng.fill_bytes(&mut entropy));
+        ApiKey::from_entropy(ApiKeyId::from_bits(self.bits()), &entropy)
+    }
+
+    /// 32 secret bytes.
+    #[must_use]
+    pub fn secret(&self) -> [u8; 32] {
+        self.with(Rng::random)
+    }
+
+    /// A number of the range, ends included.
+    #[must_use]
+    pub fn port(&self, first: u16, last: u16) -> u16 {
+        self.with(|rng| rng.random_range(first..=last))
+    }
+}

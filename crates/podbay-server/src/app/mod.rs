@@ -1,0 +1,185 @@
+//! [`App`]: everything a verb needs, and the verbs themselves, one file per noun.
+//!
+//! A verb is permission, validation, one transaction, a wake. **Invariant:** nothing outside
+//! happens in a verb or in its transaction; it leaves rows and events, and the reconciler acts.
+
+pub mod api_keys;
+pub mod chance;
+pub mod error;
+pub mod offers;
+pub mod owner;
+pub mod pods;
+pub mod ssh_keys;
+
+pub use chance::{Chance, Clock};
+pub use error::Error;
+
+use crate::config::Config;
+use crate::reconcile::Driver;
+use podbay_core::permission::{Permission, Scopes};
+use podbay_core::published::UserRole;
+use podbay_core::{ApiKeyId, HostId, InstallId, PodId, Timestamp, UserId};
+use podbay_provider::Provider;
+use podbay_store::Store;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::broadcast;
+
+/// The parts of the server that tests replace or tune.
+#[derive(Clone, Debug)]
+pub struct Tuning {
+    /// How long a delete call waits for the machine to be gone.
+    pub delete_wait: Duration,
+    /// How long one probe pass looks for the SSH banner.
+    pub probe_window: Duration,
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Self { delete_wait: podbay_core::limits::DELETE_WAIT_MAX, probe_window: Duration::from_secs(3) }
+    }
+}
+
+/// The server's state. In memory are only hints and copies; what is true is in the rows.
+pub struct App {
+    /// Every byte that survives a restart.
+    pub store: Store,
+    /// The owner's configuration.
+    pub config: Config,
+    /// The only clock.
+    pub clock: Clock,
+    /// The only source of ids and chance.
+    pub chance: Chance,
+    /// This installation.
+    pub install_id: InstallId,
+    /// Where pods are placed.
+    pub host: HostId,
+    /// What carries steps out there.
+    pub provider: Arc<dyn Provider>,
+    /// Secret that the pods' SSH host keys are derived from.
+    pub host_key_secret: [u8; 32],
+    /// Convergence.
+    pub driver: Driver,
+    /// Ids of pods whose end has just been recorded.
+    pub ended: broadcast::Sender<PodId>,
+    /// Users whose SSH keys must be written to their running pods.
+    pub keys_dirty: Mutex<std::collections::BTreeSet<UserId>>,
+    /// Wakes the task that writes them.
+    pub keys_changed: tokio::sync::Notify,
+    /// See [`Tuning`].
+    pub tuning: Tuning,
+    /// Rendered replies, kept until the next write.
+    pub replies: crate::http::Cache,
+    actors: Mutex<(u64, HashMap<ApiKeyId, podbay_store::ApiKeyRecord>)>,
+}
+
+/// What [`App::new`] is made of.
+pub struct Parts {
+    /// See [`App::store`].
+    pub store: Store,
+    /// See [`App::config`].
+    pub config: Config,
+    /// See [`App::clock`].
+    pub clock: Clock,
+    /// See [`App::chance`].
+    pub chance: Chance,
+    /// See [`App::install_id`].
+    pub install_id: InstallId,
+    /// See [`App::host`].
+    pub host: HostId,
+    /// See [`App::provider`].
+    pub provider: Arc<dyn Provider>,
+    /// See [`App::host_key_secret`].
+    pub host_key_secret: [u8; 32],
+    /// See [`App::tuning`].
+    pub tuning: Tuning,
+}
+
+/// Most ends of pods that a slow waiter may lag behind before it falls back to asking the rows.
+const ENDED_QUEUE: usize = 1024;
+
+impl App {
+    /// Puts the parts together. Starts nothing: what runs by itself is started by the caller.
+    #[must_use]
+    pub fn new(parts: Parts) -> Arc<Self> {
+        Arc::new(Self {
+            store: parts.store,
+            config: parts.config,
+            clock: parts.clock,
+            chance: parts.chance,
+            install_id: parts.install_id,
+            host: parts.host,
+            provider: parts.provider,
+            host_key_secret: parts.host_key_secret,
+            driver: Driver::default(),
+            ended: broadcast::channel(ENDED_QUEUE).0,
+            keys_dirty: Mutex::default(),
+            keys_changed: tokio::sync::Notify::new(),
+            tuning: parts.tuning,
+            replies: crate::http::Cache::default(),
+            actors: Mutex::default(),
+        })
+    }
+
+    /// Now, by the app's clock.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// The record of a key, from memory while the rows have not changed. Revocation is a write,
+    /// so it is seen at once.
+    pub(crate) async fn key_record(
+        &self,
+        id: &ApiKeyId,
+    ) -> Result<Option<podbay_store::ApiKeyRecord>, podbay_store::StoreError> {
+        let version = self.store.version();
+        if self.store.is_single_writer()
+            && let Ok(cache) = self.actors.lock()
+            && cache.0 == version
+            && let Some(record) = cache.1.get(id)
+        {
+            return Ok(Some(record.clone()));
+        }
+        let record = self.store.reader().await?.api_key_get(id).await?;
+        if let (Some(record), Ok(mut cache)) = (&record, self.actors.lock()) {
+            if cache.0 != version {
+                *cache = (version, HashMap::new());
+            }
+            cache.1.insert(id.clone(), record.clone());
+        }
+        Ok(record)
+    }
+
+    /// Marks a user's SSH keys for distribution.
+    pub fn keys_touch(&self, user: &UserId) {
+        if let Ok(mut dirty) = self.keys_dirty.lock() {
+            dirty.insert(user.clone());
+        }
+        self.keys_changed.notify_one();
+    }
+}
+
+/// Who is calling, proved by a key.
+#[derive(Clone, Debug)]
+pub struct Actor {
+    /// The user that the key belongs to.
+    pub user: UserId,
+    /// The key.
+    pub key: ApiKeyId,
+    /// What the key may do.
+    pub scopes: Scopes,
+    /// The user's role, looked up only where it matters.
+    pub role: Option<UserRole>,
+}
+
+impl Actor {
+    /// Whether the actor may do what needs `permission`.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], naming what the key lacks.
+    pub fn check(&self, permission: Permission) -> Result<(), Error> {
+        if self.scopes.allow(permission) { Ok(()) } else { Err(Error::Forbidden(permission)) }
+    }
+}

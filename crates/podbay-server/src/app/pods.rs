@@ -1,0 +1,315 @@
+//! Pods: ordered, listed, deleted. A create only writes rows; the reconciler makes them true.
+
+use super::offers::{Stocked, offers};
+use super::error::wrong_value;
+use super::{Actor, App, Error};
+use podbay_api::FieldError;
+use podbay_api::pods::{CreatePod, PodRequest};
+use podbay_core::place::Terms;
+use podbay_core::pod::{Desired, Placement, Pod, PodSpec, PublishedPort, Resource, SSH_PORT};
+use podbay_core::published::{ImageName, Protocol, ProviderType};
+use podbay_core::usage::{Total, total};
+use podbay_core::{PodId, SshKeyId, Timestamp, UserId, limits};
+use podbay_provider::Logs;
+use podbay_store::{Event, HistorySort, Page, Tx};
+use std::collections::HashMap;
+
+/// Orders a pod.
+///
+/// # Errors
+/// [`Error::Invalid`] for what does not match an offer; [`Error::Conflict`] when nothing is free
+/// or the price is above `max_price`.
+pub async fn pod_create(app: &App, actor: &Actor, order: CreatePod) -> Result<Pod, Error> {
+    let (stocked, terms, free) = offers(app).await?;
+    let chosen = stocked.into_iter().find(|stocked| stocked.offer.cloud_id == order.pod.cloud_id);
+    let chosen = chosen.ok_or_else(|| {
+        Error::field("body.pod.cloudId", "no such offer; GET /api/v1/availability/gpus lists them")
+    })?;
+    let spec = specify(app, &order, &chosen, &terms)?;
+    if let Some(id) = &order.pod.ssh_key_id {
+        let unknown = || Error::field("body.pod.sshKeyId", "no such SSH key in this account");
+        let id = SshKeyId::parse(id).ok_or_else(unknown)?;
+        app.store.reader().await?.ssh_key_get(&actor.user, &id).await?.ok_or_else(unknown)?;
+    }
+    if chosen.fits == 0 {
+        return Err(no_capacity(&order.pod.cloud_id, &free.describe()));
+    }
+    let now = app.now();
+    let id = app.chance.pod_id(now);
+    let pod = Pod::new(id.clone(), actor.user.clone(), named(spec, &id), empty_placement(app), now);
+    let ports = app.config.ports;
+    let start = app.chance.port(ports.first, ports.last);
+    let created = app.store.write(move |tx| {
+        Box::pin(async move { insert(tx, pod, chosen, ports.first..=ports.last, start, now).await })
+    });
+    let pod = created.await?;
+    app.driver.wake(&pod.id);
+    Ok(pod)
+}
+
+fn empty_placement(app: &App) -> Placement {
+    Placement { host: app.host.clone(), gpus: Vec::new(), ports: Vec::new() }
+}
+
+fn named(mut spec: PodSpec, id: &PodId) -> PodSpec {
+    if spec.name.is_empty() {
+        // The tail of the id: its head is the time, which pods made together share.
+        spec.name = format!("pod-{}", &id.as_str()[24..]);
+    }
+    spec
+}
+
+fn no_capacity(cloud_id: &str, free: &str) -> Error {
+    Error::Conflict(format!("no capacity for {cloud_id} now; free are {free}"))
+}
+
+/// The order as a complete specification, or everything that is wrong with it.
+fn specify(app: &App, order: &CreatePod, chosen: &Stocked, terms: &Terms) -> Result<PodSpec, Error> {
+    let offer = &chosen.offer;
+    let mut errors = mismatches(order, chosen, terms);
+    let image = order.pod.image.or_else(|| default_image(terms));
+    let reference = image.and_then(|image| app.config.images.get(&image));
+    if reference.is_none() {
+        let offered: Vec<_> = terms.images.iter().map(|image| image.as_str()).collect();
+        let text = format!("this image is not offered here; offered are: {}", offered.join(", "));
+        errors.push(wrong_value("body.pod.image", text));
+    }
+    let (Some(image), Some(reference), true) = (image, reference, errors.is_empty()) else {
+        return Err(Error::Invalid(errors));
+    };
+    if order.pod.max_price.is_some_and(|ceiling| ceiling > 0.0 && ceiling < offer.price.dollars()) {
+        let (price, ceiling) = (offer.price.dollars(), order.pod.max_price.unwrap_or_default());
+        return Err(Error::Conflict(format!("the price is {price} USD per hour, above maxPrice {ceiling}")));
+    }
+    Ok(PodSpec {
+        name: order.pod.name.clone().unwrap_or_default(),
+        cloud_id: offer.cloud_id.clone(),
+        gpu_type: offer.gpu_type,
+        gpu_count: offer.gpu_count,
+        socket: offer.socket,
+        image,
+        image_reference: reference.clone(),
+        vcpus: offer.size.vcpus,
+        memory_gb: offer.size.memory_gb,
+        disk_gb: order.pod.disk_size.map_or(offer.size.disk_gb, |disk| disk.min(offer.size.disk_gb)),
+        env: order.pod.env_vars.iter().map(|var| (var.key.clone(), var.value.clone())).collect(),
+        price: offer.price,
+        security: terms.security,
+        country: terms.country.clone(),
+        data_center: terms.data_center.clone(),
+        auto_restart: order.pod.auto_restart.unwrap_or(false),
+    })
+}
+
+/// The published default where it is offered, else the first that is.
+fn default_image(terms: &Terms) -> Option<ImageName> {
+    let published = ImageName::Ubuntu22Cuda12;
+    if terms.images.contains(&published) { Some(published) } else { terms.images.first().copied() }
+}
+
+fn mismatches(order: &CreatePod, chosen: &Stocked, terms: &Terms) -> Vec<FieldError> {
+    let (offer, pod): (_, &PodRequest) = (&chosen.offer, &order.pod);
+    let mut errors = Vec::new();
+    let mut wrong = |path: &str, text: String| errors.push(wrong_value(path, text));
+    if order.provider.kind != ProviderType::Primecompute {
+        wrong("body.provider.type", format!("the offer's provider is {}", ProviderType::Primecompute));
+    }
+    if pod.gpu_type != offer.gpu_type {
+        wrong("body.pod.gpuType", format!("the offer {} has {}", offer.cloud_id, offer.gpu_type));
+    }
+    if pod.gpu_count != offer.gpu_count {
+        wrong("body.pod.gpuCount", format!("the offer {} has gpuCount {}", offer.cloud_id, offer.gpu_count));
+    }
+    if pod.vcpus.is_some_and(|vcpus| vcpus > offer.size.vcpus) {
+        wrong("body.pod.vcpus", format!("the offer {} has {}", offer.cloud_id, offer.size.vcpus));
+    }
+    if pod.memory.is_some_and(|memory| memory > offer.size.memory_gb) {
+        wrong("body.pod.memory", format!("the offer {} has {} GB", offer.cloud_id, offer.size.memory_gb));
+    }
+    let differs = |asked: &Option<String>, ours: &Option<String>| asked.is_some() && asked != ours;
+    if differs(&pod.data_center_id, &terms.data_center) {
+        wrong("body.pod.dataCenterId", format!("the offer is in {:?}", terms.data_center));
+    }
+    if differs(&pod.country, &terms.country) {
+        wrong("body.pod.country", format!("the offer is in {:?}", terms.country));
+    }
+    if pod.security.is_some_and(|security| security != terms.security) {
+        wrong("body.pod.security", format!("the offer is {}", terms.security));
+    }
+    if pod.image == Some(ImageName::CustomTemplate) || pod.custom_template_id.is_some() {
+        wrong("body.pod.customTemplateId", "this server has no templates".into());
+    }
+    if pod.jupyter_password.is_some() {
+        wrong("body.pod.jupyterPassword", "this server does not start notebooks; start one over SSH".into());
+    }
+    if order.disks.as_ref().is_some_and(|disks| !disks.is_empty()) {
+        wrong("body.disks", "this server has no persistent disks".into());
+    }
+    if order.team.is_some() || order.shared_with_team || order.team_member_ids.is_some() {
+        wrong("body.team.teamId", "no such team".into());
+    }
+    errors
+}
+
+async fn insert(
+    tx: &mut Tx,
+    mut pod: Pod,
+    chosen: Stocked,
+    range: std::ops::RangeInclusive<u16>,
+    start: u16,
+    now: Timestamp,
+) -> Result<Pod, Error> {
+    let Some(mut placement) = pod.placement.take() else {
+        return Err(Error::Internal("a new pod has no placement".into()));
+    };
+    let offer = &chosen.offer;
+    let mut size = offer.size;
+    size.disk_gb = pod.spec.disk_gb;
+    let gpus = (offer.gpus() > 0).then_some((offer.gpu_type, offer.gpus()));
+    let Some(taken) = tx.placement_take(&placement.host, &pod.id, &size, gpus, now).await? else {
+        let free = tx.host_free(&placement.host).await?.unwrap_or_default();
+        return Err(no_capacity(&offer.cloud_id, &free.describe()));
+    };
+    placement.gpus = taken;
+    let port = tx.port_take(&placement.host, &pod.id, SSH_PORT, Protocol::Tcp, range, start).await?;
+    let external = port.ok_or_else(|| Error::Conflict("no capacity: all host ports for SSH are taken".into()))?;
+    placement.ports.push(PublishedPort { internal: SSH_PORT, external, protocol: Protocol::Tcp });
+    pod.placement = Some(placement);
+    tx.pod_insert(&pod).await?;
+    let text = format!("{} on {}, image {}", pod.spec.name, pod.spec.cloud_id, pod.spec.image_reference);
+    tx.event_insert(Some(&pod.id), now, "pod.created", &text).await?;
+    Ok(pod)
+}
+
+/// The caller's live pods, newest first.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn pod_list(app: &App, actor: &Actor, offset: u64, limit: u64) -> Result<Page<Pod>, Error> {
+    Ok(app.store.reader().await?.pod_list_live(&actor.user, offset, limit).await?)
+}
+
+/// The caller's live pods among `ids`; all of them if `ids` is empty. Unknown ones are left out.
+///
+/// # Errors
+/// [`Error::Invalid`] for more ids than one call may name.
+pub async fn pod_status(app: &App, actor: &Actor, ids: &[String]) -> Result<Vec<Pod>, Error> {
+    if ids.len() > limits::STATUS_IDS_MAX {
+        let text = format!("at most {} ids in one call; this has {}", limits::STATUS_IDS_MAX, ids.len());
+        return Err(Error::field("query.pod_ids", text));
+    }
+    let mut tx = app.store.reader().await?;
+    if ids.is_empty() {
+        return Ok(tx.pod_list_live_of_user(&actor.user).await?);
+    }
+    let known: Vec<PodId> = ids.iter().filter_map(|id| PodId::parse(id)).collect();
+    Ok(tx.pod_list_by_ids(&actor.user, &known).await?)
+}
+
+/// One live pod of the caller.
+///
+/// # Errors
+/// [`Error::NotFound`], also for somebody else's and for one that is in the history.
+pub async fn pod_get(app: &App, actor: &Actor, id: &str) -> Result<Pod, Error> {
+    owned(&mut app.store.reader().await?, &actor.user, id).await
+}
+
+async fn owned(tx: &mut Tx, user: &UserId, id: &str) -> Result<Pod, Error> {
+    let id = PodId::parse(id).ok_or(Error::NotFound)?;
+    let pod = tx.pod_get(&id).await?.filter(|pod| pod.user_id == *user && pod.terminated_at.is_none());
+    pod.ok_or(Error::NotFound)
+}
+
+/// Deletes a pod: its bill ends now, its machine as soon as it can. Waits a moment for the
+/// machine to be gone, and answers whether it is.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub async fn pod_delete(app: &App, actor: &Actor, id: &str) -> Result<bool, Error> {
+    let mut ended = app.ended.subscribe();
+    let (user, now, id) = (actor.user.clone(), app.now(), id.to_owned());
+    let deleted = app.store.write(move |tx| {
+        Box::pin(async move {
+            let pod = owned(tx, &user, &id).await?;
+            if pod.desired != Desired::Gone {
+                tx.pod_set_gone(&pod.id, now).await?;
+                tx.usage_close(&pod.id, now).await?;
+                tx.event_insert(Some(&pod.id), now, "pod.delete_requested", "the user deleted the pod").await?;
+            }
+            Ok::<_, Error>(pod.id)
+        })
+    });
+    let id = deleted.await?;
+    app.driver.wake_changed(&id);
+    let gone = async {
+        loop {
+            match ended.recv().await {
+                Ok(other) if other != id => {}
+                Ok(_) => return true,
+                Err(_) => return false,
+            }
+        }
+    };
+    if app.tuning.delete_wait.is_zero() {
+        return Ok(false);
+    }
+    Ok(tokio::time::timeout(app.tuning.delete_wait, gone).await.unwrap_or(false))
+}
+
+/// A pod of the history and what it cost.
+#[derive(Clone, Debug)]
+pub struct Past {
+    /// The pod.
+    pub pod: Pod,
+    /// Its bill.
+    pub total: Total,
+}
+
+/// The caller's ended pods.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn pod_history(
+    app: &App,
+    actor: &Actor,
+    sort: HistorySort,
+    descending: bool,
+    offset: u64,
+    limit: u64,
+) -> Result<(Page<Past>, Option<String>), Error> {
+    let mut tx = app.store.reader().await?;
+    let page = tx.pod_list_history(&actor.user, sort, descending, offset, limit).await?;
+    let ids: Vec<PodId> = page.items.iter().map(|pod| pod.id.clone()).collect();
+    let mut usage: HashMap<_, _> = tx.usage_of(&ids).await?;
+    let name = tx.user_get(&actor.user).await?.map(|user| user.name);
+    let now = app.now();
+    let items = page.items.into_iter().map(|pod| {
+        let intervals = usage.remove(&pod.id).unwrap_or_default();
+        Past { total: total(&intervals, now), pod }
+    });
+    Ok((Page { items: items.collect(), total: page.total }, name))
+}
+
+/// The last lines that a pod's command wrote.
+///
+/// # Errors
+/// [`Error::NotFound`]; [`Error::Unavailable`] while the engine does not answer.
+pub async fn pod_logs(app: &App, actor: &Actor, id: &str, tail: u32) -> Result<Logs, Error> {
+    let pod = pod_get(app, actor, id).await?;
+    let Resource::Present(machine) = &pod.machine else { return Ok(Logs::default()) };
+    app.provider.machine_logs(&machine.handle, tail).await.map_err(|error| {
+        tracing::warn!(pod = %pod.id, %error, "logs");
+        Error::Unavailable("the container engine does not answer; try again later".into())
+    })
+}
+
+/// What happened to a pod, oldest first; also for one in the history.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub async fn pod_events(app: &App, actor: &Actor, id: &str, after: i64, limit: u64) -> Result<Vec<Event>, Error> {
+    let id = PodId::parse(id).ok_or(Error::NotFound)?;
+    let mut tx = app.store.reader().await?;
+    tx.pod_get(&id).await?.filter(|pod| pod.user_id == actor.user).ok_or(Error::NotFound)?;
+    Ok(tx.event_list(&id, after, limit).await?)
+}

@@ -1,0 +1,470 @@
+//! The configuration: one TOML file, every key overridable from the environment.
+//!
+//! The variable of a key is `PODBAY_` and its path in capitals, joined by `_`: `engine.url` is
+//! `PODBAY_ENGINE_URL`. Lists and tables are given as inline TOML. This is the one module that
+//! reads the environment.
+
+use podbay_core::place::{CpuSize, Terms};
+use podbay_core::published::{GpuType, ImageName, Region, Security};
+use podbay_core::{Micros, PricePerHour};
+use podbay_provider::Credentials;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::path::{Path, PathBuf};
+
+/// Everything that an owner can set.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Address and port of the HTTP API.
+    pub listen: SocketAddr,
+    /// Folder of the database, keys and sockets; made with mode 0700.
+    pub data_dir: PathBuf,
+    /// `sqlite` for a file in `data_dir`, or a `postgres://` URL.
+    pub database: String,
+    /// Address under which pods are reached; found out if it is missing.
+    pub public_address: Option<IpAddr>,
+    /// Filter of the log, as in `info,podbay_server=debug`.
+    pub log: String,
+    /// Name of the first user.
+    pub owner: String,
+    /// The container engine and what of the machine pods may use.
+    pub engine: EngineConfig,
+    /// Host ports that are handed to pods.
+    pub ports: PortsConfig,
+    /// What things cost, in dollars.
+    pub prices: PricesConfig,
+    /// What offers say of the place.
+    pub place: PlaceConfig,
+    /// Sizes offered without GPU.
+    pub cpu_sizes: Vec<CpuSize>,
+    /// OCI reference of each published image name that is offered.
+    pub images: BTreeMap<ImageName, String>,
+    /// Credentials of private registries.
+    pub registries: Vec<RegistryConfig>,
+}
+
+/// `[engine]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EngineConfig {
+    /// `docker`-style URL; found out if it is missing.
+    pub url: Option<String>,
+    /// CPUs that pods may use; all if missing.
+    pub vcpus: Option<u32>,
+    /// Memory in GB that pods may use; all but the reserve if missing.
+    pub memory_gb: Option<u32>,
+    /// Disk in GB that pods may use; what is free if missing.
+    pub disk_gb: Option<u32>,
+    /// Memory in GB kept for the machine itself.
+    pub memory_reserve_gb: u32,
+}
+
+/// `[ports]`
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PortsConfig {
+    /// First port.
+    pub first: u16,
+    /// Last port.
+    pub last: u16,
+}
+
+/// `[prices]`, dollars per hour
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PricesConfig {
+    /// One vCPU of a CPU size.
+    pub vcpu: f64,
+    /// One GB of memory of a CPU size.
+    pub memory_gb: f64,
+    /// One GPU of a type without a price of its own.
+    pub gpu_default: f64,
+    /// One GPU, by published type.
+    pub gpu: BTreeMap<GpuType, f64>,
+}
+
+/// `[place]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PlaceConfig {
+    /// Published region.
+    pub region: Option<Region>,
+    /// ISO 3166 country.
+    pub country: Option<String>,
+    /// Name of the data centre.
+    pub data_center: Option<String>,
+    /// `secure_cloud` or `community_cloud`.
+    pub security: Security,
+}
+
+/// `[[registries]]`
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RegistryConfig {
+    /// Host (and port) as it stands at the head of image references.
+    pub server: String,
+    /// Login name.
+    pub username: String,
+    /// Password or token.
+    pub password: Option<String>,
+    /// File that holds the password, instead of `password`.
+    pub password_file: Option<PathBuf>,
+}
+
+impl std::fmt::Debug for RegistryConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Registry({} as {})", self.server, self.username)
+    }
+}
+
+/// The image that an installation without configuration offers; `cargo xtask setup` builds it.
+const BASE_IMAGE: &str = "localhost/podbay/base:latest";
+
+impl Default for Config {
+    fn default() -> Self {
+        let size = |vcpus, memory_gb, disk_gb| CpuSize { vcpus, memory_gb, disk_gb };
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            data_dir: PathBuf::from("/var/lib/podbay"),
+            database: "sqlite".into(),
+            public_address: None,
+            log: "info".into(),
+            owner: "owner".into(),
+            engine: EngineConfig::default(),
+            ports: PortsConfig::default(),
+            prices: PricesConfig::default(),
+            place: PlaceConfig::default(),
+            cpu_sizes: vec![size(1, 2, 10), size(2, 4, 20), size(4, 16, 40), size(8, 32, 80), size(16, 64, 160)],
+            images: BTreeMap::from([(ImageName::Ubuntu22Cuda12, BASE_IMAGE.to_owned())]),
+            registries: Vec::new(),
+        }
+    }
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        Self { url: None, vcpus: None, memory_gb: None, disk_gb: None, memory_reserve_gb: 1 }
+    }
+}
+
+impl Default for PortsConfig {
+    fn default() -> Self {
+        // Below the kernel's ephemeral range (32768 on), so that no outgoing connection takes one.
+        Self { first: 20_000, last: 29_999 }
+    }
+}
+
+impl Default for PricesConfig {
+    fn default() -> Self {
+        Self { vcpu: 0.02, memory_gb: 0.003, gpu_default: 1.0, gpu: BTreeMap::new() }
+    }
+}
+
+impl Default for PlaceConfig {
+    fn default() -> Self {
+        Self { region: None, country: None, data_center: Some("local".into()), security: Security::SecureCloud }
+    }
+}
+
+/// Every key that a variable can override; tested against the structs above.
+const KEYS: &[&str] = &[
+    "listen",
+    "data_dir",
+    "database",
+    "public_address",
+    "log",
+    "owner",
+    "engine.url",
+    "engine.vcpus",
+    "engine.memory_gb",
+    "engine.disk_gb",
+    "engine.memory_reserve_gb",
+    "ports.first",
+    "ports.last",
+    "prices.vcpu",
+    "prices.memory_gb",
+    "prices.gpu_default",
+    "prices.gpu",
+    "place.region",
+    "place.country",
+    "place.data_center",
+    "place.security",
+    "cpu_sizes",
+    "images",
+    "registries",
+];
+
+/// Why a configuration cannot be used; the text says where.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is no TOML, or a key is unknown or has the wrong type.
+    #[error("{origin}: {text}")]
+    Parse {
+        /// File or variable.
+        origin: String,
+        /// Line, column and reason.
+        text: String,
+    },
+    /// A value makes no sense.
+    #[error("{key}: {text}")]
+    Value {
+        /// Path of the key.
+        key: &'static str,
+        /// What is wrong, and what to write.
+        text: String,
+    },
+}
+
+impl Config {
+    /// Reads `file` (defaults if `None`) and lets the environment of this process override it.
+    ///
+    /// # Errors
+    /// Says which file, line, key or variable is wrong.
+    pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
+        #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+        Self::load_with(file, |name| std::env::var(name).ok())
+    }
+
+    /// As [`Config::load`], with the environment as an argument.
+    ///
+    /// # Errors
+    /// Says which file, line, key or variable is wrong.
+    pub fn load_with(file: Option<&Path>, variable: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let (origin, text) = match file {
+            None => ("defaults".to_owned(), String::new()),
+            Some(path) => {
+                let text = std::fs::read_to_string(path)
+                    .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+                (path.display().to_string(), text)
+            }
+        };
+        let parse_error = |error: toml::de::Error| ConfigError::Parse {
+            origin: origin.clone(),
+            text: error.to_string().trim_end().to_owned(),
+        };
+        // Parsed as the whole first, since only then an error knows its line.
+        toml::from_str::<Self>(&text).map_err(parse_error)?;
+        let mut table: toml::Table = toml::from_str(&text).map_err(parse_error)?;
+        let mut from_environment = Vec::new();
+        for key in KEYS {
+            let name = variable_of(key);
+            if let Some(value) = variable(&name) {
+                set(&mut table, key, scalar(&value));
+                from_environment.push(name);
+            }
+        }
+        let config: Self = table.try_into().map_err(|error: toml::de::Error| ConfigError::Parse {
+            origin: format!("environment ({})", from_environment.join(", ")),
+            text: error.to_string().trim_end().to_owned(),
+        })?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let wrong = |key, text: &str| Err(ConfigError::Value { key, text: text.to_owned() });
+        if self.ports.first > self.ports.last || self.ports.first < 1024 {
+            return wrong("ports", "`first` must be at least 1024 and not above `last`");
+        }
+        let prices = [self.prices.vcpu, self.prices.memory_gb, self.prices.gpu_default];
+        let mut all = prices.iter().chain(self.prices.gpu.values());
+        if all.any(|dollars| *dollars < 0.0 || Micros::from_dollars(*dollars).is_none()) {
+            return wrong("prices", "a price is a number of dollars per hour, zero or more");
+        }
+        if self.cpu_sizes.iter().any(|size| size.vcpus == 0 || size.memory_gb == 0 || size.disk_gb == 0) {
+            return wrong("cpu_sizes", "each size needs `vcpus`, `memory_gb` and `disk_gb` above zero");
+        }
+        if self.images.is_empty() || self.images.contains_key(&ImageName::CustomTemplate) {
+            return wrong("images", "name at least one published image, and not `custom_template`");
+        }
+        if self.place.country.as_ref().is_some_and(|country| country.len() != 2) {
+            return wrong("place.country", "write the two letters of ISO 3166, as in \"DE\"");
+        }
+        if self.database != "sqlite" && !self.database.starts_with("postgres") {
+            return wrong("database", "write \"sqlite\" or a URL that begins with postgres://");
+        }
+        Ok(())
+    }
+
+    /// The prices and words of the offers.
+    #[must_use]
+    pub fn terms(&self) -> Terms {
+        let price = |dollars: f64| -> PricePerHour { Micros::from_dollars(dollars).unwrap_or_default() };
+        Terms {
+            cpu_sizes: self.cpu_sizes.clone(),
+            price_vcpu: price(self.prices.vcpu),
+            price_memory_gb: price(self.prices.memory_gb),
+            price_gpu: self.prices.gpu.iter().map(|(gpu, dollars)| (*gpu, price(*dollars))).collect(),
+            price_gpu_default: price(self.prices.gpu_default),
+            region: self.place.region,
+            country: self.place.country.clone(),
+            data_center: self.place.data_center.clone(),
+            security: self.place.security,
+            images: self.images.keys().copied().collect(),
+        }
+    }
+
+    /// The address that pods are advertised under.
+    #[must_use]
+    pub fn advertised(&self) -> IpAddr {
+        self.public_address.unwrap_or_else(|| {
+            let ip = self.listen.ip();
+            if ip.is_unspecified() { outgoing_address().unwrap_or(ip) } else { ip }
+        })
+    }
+
+    /// The address on this machine that pods' ports are bound to: as public as the API itself.
+    #[must_use]
+    pub fn bind(&self) -> IpAddr {
+        let ip = self.listen.ip();
+        if ip.is_loopback() { ip } else { IpAddr::V4(Ipv4Addr::UNSPECIFIED) }
+    }
+
+    /// Where the database is.
+    #[must_use]
+    pub fn database_url(&self) -> String {
+        match self.database.as_str() {
+            "sqlite" => self.data_dir.join("podbay.db").display().to_string(),
+            url => url.to_owned(),
+        }
+    }
+
+    /// The credentials for the registry of an image reference.
+    ///
+    /// # Errors
+    /// The password file cannot be read.
+    pub fn credentials(&self, reference: &str) -> Result<Option<Credentials>, ConfigError> {
+        let server = reference.split('/').next().unwrap_or_default();
+        let Some(registry) = self.registries.iter().find(|registry| registry.server == server) else {
+            return Ok(None);
+        };
+        let password = match (&registry.password, &registry.password_file) {
+            (Some(password), _) => password.clone(),
+            (None, Some(path)) => std::fs::read_to_string(path)
+                .map_err(|source| ConfigError::Read { path: path.clone(), source })?
+                .trim_end()
+                .to_owned(),
+            (None, None) => String::new(),
+        };
+        Ok(Some(Credentials { username: registry.username.clone(), password }))
+    }
+}
+
+/// The address that the kernel would send from. Connecting a UDP socket sends nothing.
+fn outgoing_address() -> Option<IpAddr> {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+    socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9)).ok()?;
+    Some(socket.local_addr().ok()?.ip())
+}
+
+fn variable_of(key: &str) -> String {
+    format!("PODBAY_{}", key.replace('.', "_").to_ascii_uppercase())
+}
+
+/// A number, a boolean, a list or a table if it reads as one; else the text itself.
+fn scalar(text: &str) -> toml::Value {
+    let parsed = toml::from_str::<toml::Table>(&format!("value = {text}")).ok();
+    parsed
+        .and_then(|mut table| table.remove("value"))
+        .filter(|value| !value.is_datetime())
+        .unwrap_or_else(|| toml::Value::String(text.to_owned()))
+}
+
+fn set(table: &mut toml::Table, key: &str, value: toml::Value) {
+    match key.split_once('.') {
+        None => {
+            table.insert(key.to_owned(), value);
+        }
+        Some((head, rest)) => {
+            let inner = table.entry(head).or_insert_with(|| toml::Value::Table(toml::Table::new()));
+            if let toml::Value::Table(inner) = inner {
+                set(inner, rest, value);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str, variables: &[(&str, &str)]) -> Result<Config, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("podbay.toml");
+        std::fs::write(&path, text).unwrap();
+        let variable = |name: &str| variables.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
+        Config::load_with(Some(&path), variable)
+            .map_err(|error| error.to_string().replace(path.to_str().unwrap(), "podbay.toml"))
+    }
+
+    #[test]
+    fn every_key_can_be_overridden_from_the_environment() {
+        let samples = [
+            ("PODBAY_LISTEN", "0.0.0.0:9"),
+            ("PODBAY_DATA_DIR", "/x"),
+            ("PODBAY_DATABASE", "postgres://h/db"),
+            ("PODBAY_PUBLIC_ADDRESS", "192.0.2.7"),
+            ("PODBAY_LOG", "debug"),
+            ("PODBAY_OWNER", "ada"),
+            ("PODBAY_ENGINE_URL", "unix:///x.sock"),
+            ("PODBAY_ENGINE_VCPUS", "3"),
+            ("PODBAY_ENGINE_MEMORY_GB", "4"),
+            ("PODBAY_ENGINE_DISK_GB", "5"),
+            ("PODBAY_ENGINE_MEMORY_RESERVE_GB", "6"),
+            ("PODBAY_PORTS_FIRST", "2000"),
+            ("PODBAY_PORTS_LAST", "2001"),
+            ("PODBAY_PRICES_VCPU", "0.5"),
+            ("PODBAY_PRICES_MEMORY_GB", "0.25"),
+            ("PODBAY_PRICES_GPU_DEFAULT", "7.5"),
+            ("PODBAY_PRICES_GPU", "{ H100_80GB = 2.5 }"),
+            ("PODBAY_PLACE_REGION", "eu_west"),
+            ("PODBAY_PLACE_COUNTRY", "DE"),
+            ("PODBAY_PLACE_DATA_CENTER", "cellar"),
+            ("PODBAY_PLACE_SECURITY", "community_cloud"),
+            ("PODBAY_CPU_SIZES", "[{ vcpus = 1, memory_gb = 1, disk_gb = 1 }]"),
+            ("PODBAY_IMAGES", "{ ubuntu_22_cuda_12 = \"a/b\" }"),
+            ("PODBAY_REGISTRIES", "[{ server = \"r\", username = \"u\" }]"),
+        ];
+        assert_eq!(samples.len(), KEYS.len());
+        assert!(KEYS.iter().all(|key| samples.iter().any(|(name, _)| *name == variable_of(key))));
+        let plain = format!("{:?}", Config::default());
+        for sample in samples {
+            let config = match sample.0 {
+                "PODBAY_PORTS_LAST" => load("[ports]\nfirst = 2000", &[sample]).unwrap(),
+                _ => load("", &[sample]).unwrap(),
+            };
+            assert_ne!(format!("{config:?}"), plain, "{} had no effect", sample.0);
+        }
+    }
+
+    #[test]
+    fn mistakes_are_explained_by_line() {
+        let error = load("listen = \"127.0.0.1:1\"\n[engine]\nurll = \"x\"\n", &[]).unwrap_err();
+        assert!(error.contains("podbay.toml") && error.contains("line 3") && error.contains("urll"), "{error}");
+        let error = load("listen = 5\n", &[]).unwrap_err();
+        assert!(error.contains("line 1"), "{error}");
+        let error = load("", &[("PODBAY_ENGINE_VCPUS", "many")]).unwrap_err();
+        assert!(error.contains("PODBAY_ENGINE_VCPUS"), "{error}");
+        let error = load("[ports]\nfirst = 9000\nlast = 8000\n", &[]).unwrap_err();
+        assert!(error.starts_with("ports:"), "{error}");
+    }
+
+    #[test]
+    fn a_loopback_listener_advertises_itself() {
+        let config = Config::default();
+        assert_eq!(config.advertised(), IpAddr::V4(Ipv4Addr::LOCALHOST));
+        assert_eq!(config.bind(), IpAddr::V4(Ipv4Addr::LOCALHOST));
+        let open = Config { listen: SocketAddr::from(([0, 0, 0, 0], 80)), ..Config::default() };
+        assert_eq!(open.bind(), IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    }
+}

@@ -1,0 +1,42 @@
+//! `/api/v1/api_keys`: ours, beside the published calls.
+
+use super::body::Body;
+use crate::app::{Actor, App, Error, api_keys};
+use axum::extract::{Path, State};
+use axum::{Extension, Json};
+use podbay_api::api_keys::{ApiKey, ApiKeyCreated, CreateApiKey, level_map};
+use podbay_api::{Data, Empty};
+use podbay_store::ApiKeyRecord;
+use std::sync::Arc;
+
+type AppState = State<Arc<App>>;
+type Caller = Extension<Actor>;
+
+fn view(record: &ApiKeyRecord) -> ApiKey {
+    let time = |at: Option<podbay_core::Timestamp>| at.map(|at| at.to_string());
+    ApiKey {
+        id: record.id.to_string(),
+        name: record.name.clone(),
+        scopes: level_map(&record.scopes),
+        created_at: record.created_at.to_string(),
+        expires_at: time(record.expires_at),
+        revoked_at: time(record.revoked_at),
+        last_used_at: time(record.last_used_at),
+    }
+}
+
+pub(super) async fn list(State(app): AppState, Extension(actor): Caller) -> Result<Json<Data<Vec<ApiKey>>>, Error> {
+    let keys = api_keys::api_key_list(&app, &actor).await?;
+    Ok(Json(Data::of(keys.iter().map(view).collect())))
+}
+
+pub(super) async fn create(State(app): AppState, Extension(actor): Caller, Body(body): Body) -> Result<Json<ApiKeyCreated>, Error> {
+    let CreateApiKey { name, scopes, expires_at } = CreateApiKey::parse(&body)?;
+    let (key, record) = api_keys::api_key_create(&app, &actor, name, scopes, expires_at).await?;
+    Ok(Json(ApiKeyCreated { record: view(&record), key: key.reveal() }))
+}
+
+pub(super) async fn revoke(State(app): AppState, Extension(actor): Caller, Path(id): Path<String>) -> Result<Json<Empty>, Error> {
+    api_keys::api_key_revoke(&app, &actor, &id).await?;
+    Ok(Json(Empty {}))
+}

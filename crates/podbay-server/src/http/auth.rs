@@ -1,0 +1,37 @@
+//! The guard in front of every route: who calls, and may they.
+
+use crate::app::{App, Error, api_keys};
+use axum::extract::{Request, State};
+use axum::http::header::AUTHORIZATION;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use podbay_core::permission::Permission;
+use std::sync::Arc;
+
+/// Lets a request pass with its [`crate::app::Actor`], or answers 401 or 403.
+pub(super) async fn guard(
+    State((app, permission)): State<(Arc<App>, Permission)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    match check(&app, permission, &request).await {
+        Ok(actor) => {
+            request.extensions_mut().insert(actor);
+            next.run(request).await
+        }
+        Err(error) => error.into_response(),
+    }
+}
+
+async fn check(app: &App, permission: Permission, request: &Request) -> Result<crate::app::Actor, Error> {
+    let header = request.headers().get(AUTHORIZATION).ok_or(Error::NotAuthenticated)?;
+    let header = header.to_str().map_err(|_| Error::InvalidToken)?;
+    let (scheme, token) = header.split_once(' ').unwrap_or((header, ""));
+    let token = token.trim();
+    if !scheme.eq_ignore_ascii_case("bearer") || token.is_empty() {
+        return Err(Error::NotAuthenticated);
+    }
+    let actor = api_keys::authenticate(app, token).await?;
+    actor.check(permission)?;
+    Ok(actor)
+}

@@ -1,0 +1,127 @@
+//! `/api/v1/availability`.
+
+use super::params::Params;
+use super::view;
+use crate::app::offers::{Stocked, offers};
+use crate::app::{App, Error};
+use axum::Json;
+use axum::extract::State;
+use podbay_api::NumberedPage;
+use podbay_api::availability::{CHEAPEST, GpuAvailability, OfferMap, PriceSummary, PricingInfo};
+use podbay_core::limits::{PAGE_SIZE_LEGACY_MAX, PAGE_SIZE_MAX};
+use podbay_core::place::Terms;
+use podbay_core::published::{GpuType, Region, Security, Socket};
+use std::sync::Arc;
+
+/// What a caller wants to see of the offers.
+struct Filter {
+    regions: Vec<Region>,
+    gpu_count: Option<u32>,
+    gpu_type: Option<GpuType>,
+    socket: Option<Socket>,
+    security: Option<Security>,
+    data_center: Option<String>,
+    cloud_id: Option<String>,
+    /// Disks live nowhere yet, so nothing is where they are.
+    disks: bool,
+    page: u32,
+    page_size: u32,
+}
+
+impl Filter {
+    fn read(mut params: Params, page_size_max: u32) -> Result<Self, Error> {
+        let regions = params.all("regions");
+        let mut known = Vec::new();
+        for region in &regions {
+            known.extend(Params::parse(&format!("regions={region}")).get("regions").and_then(Region::parse));
+        }
+        if known.len() < regions.len() {
+            params.choice("regions", |_| None::<()>, &spellings(Region::ALL, Region::as_str));
+        }
+        let filter = Self {
+            regions: known,
+            gpu_count: params.get("gpu_count").is_some().then(|| params.number("gpu_count", 1, 1)),
+            gpu_type: params.choice("gpu_type", GpuType::parse, "those of the offers"),
+            socket: params.choice("socket", Socket::parse, &spellings(Socket::ALL, Socket::as_str)),
+            security: params.choice("security", Security::parse, &spellings(Security::ALL, Security::as_str)),
+            data_center: params.get("data_center_id").map(str::to_owned),
+            cloud_id: params.get("cloud_id").map(str::to_owned),
+            disks: !params.all("disks").is_empty(),
+            page: params.number("page", 1, 1),
+            page_size: params.number("page_size", page_size_max, 1).min(page_size_max),
+        };
+        params.finish()?;
+        Ok(filter)
+    }
+
+    fn shows(&self, stocked: &Stocked, terms: &Terms) -> bool {
+        let offer = &stocked.offer;
+        let is = |wanted: &Option<String>, have: Option<&String>| wanted.is_none() || wanted.as_ref() == have;
+        !self.disks
+            && (self.regions.is_empty() || terms.region.is_some_and(|region| self.regions.contains(&region)))
+            && self.gpu_count.is_none_or(|count| count == offer.gpu_count)
+            && self.gpu_type.is_none_or(|gpu| gpu == offer.gpu_type)
+            && self.socket.is_none_or(|socket| socket == offer.socket)
+            && self.security.is_none_or(|security| security == terms.security)
+            && is(&self.data_center, terms.data_center.as_ref())
+            && is(&self.cloud_id, Some(&offer.cloud_id))
+    }
+}
+
+fn spellings<T: Copy>(all: &[T], spell: impl Fn(T) -> &'static str) -> String {
+    all.iter().map(|value| spell(*value)).collect::<Vec<_>>().join(", ")
+}
+
+/// The filtered offers of the page, and how many there are on all pages.
+async fn filtered(app: &App, filter: &Filter) -> Result<(Vec<GpuAvailability>, u64), Error> {
+    let (stocked, terms, _) = offers(app).await?;
+    let shown: Vec<_> = stocked.iter().filter(|stocked| filter.shows(stocked, &terms)).collect();
+    let skip = u64::from(filter.page - 1) * u64::from(filter.page_size);
+    let rows = shown.iter().skip(usize::try_from(skip).unwrap_or(usize::MAX)).take(filter.page_size as usize);
+    Ok((rows.map(|stocked| view::offer(stocked, &terms)).collect(), shown.len() as u64))
+}
+
+pub(super) async fn gpus(State(app): State<Arc<App>>, params: Params) -> Result<Json<NumberedPage<GpuAvailability>>, Error> {
+    let (items, total_count) = filtered(&app, &Filter::read(params, PAGE_SIZE_MAX)?).await?;
+    Ok(Json(NumberedPage { items, total_count }))
+}
+
+/// There are no offers of several machines: an empty page with an exact count.
+pub(super) async fn multi_node(params: Params) -> Result<Json<NumberedPage<GpuAvailability>>, Error> {
+    Filter::read(params, PAGE_SIZE_MAX)?;
+    Ok(Json(NumberedPage { items: Vec::new(), total_count: 0 }))
+}
+
+pub(super) async fn legacy(State(app): State<Arc<App>>, params: Params) -> Result<Json<OfferMap>, Error> {
+    let (items, _) = filtered(&app, &Filter::read(params, PAGE_SIZE_LEGACY_MAX)?).await?;
+    let mut map = OfferMap::new();
+    for item in items {
+        map.entry(item.gpu_type.to_string()).or_default().push(item);
+    }
+    Ok(Json(map))
+}
+
+pub(super) async fn summary(State(app): State<Arc<App>>) -> Result<Json<PriceSummary>, Error> {
+    let (stocked, terms, _) = offers(&app).await?;
+    let mut summary = PriceSummary::new();
+    for Stocked { offer, .. } in &stocked {
+        let price = Some(offer.price.dollars());
+        let secure = terms.security == Security::SecureCloud;
+        let info = PricingInfo {
+            on_demand: price.filter(|_| secure),
+            community_price: price.filter(|_| !secure),
+            spot_price: None,
+        };
+        let counts = summary.entry(offer.gpu_type.to_string()).or_default();
+        let row = counts.entry(offer.gpu_count.to_string()).or_default();
+        let keys = [Some(CHEAPEST.to_owned()), terms.region.map(|region| region.to_string())];
+        for key in keys.into_iter().flatten() {
+            let slot = row.entry(key).or_insert(Some(info));
+            let known = slot.and_then(|known| known.on_demand.or(known.community_price));
+            if known.is_none_or(|known| price.is_some_and(|price| price < known)) {
+                *slot = Some(info);
+            }
+        }
+    }
+    Ok(Json(summary))
+}

@@ -1,0 +1,95 @@
+//! The HTTP face: every route on one screen, with the permission that it needs.
+//!
+//! A handler is extract → verb → view. Each path answers with and without a trailing slash, never
+//! by a redirect: some clients lose their key or their body on one. A route cannot exist without
+//! its permission, because the table is the only way in.
+
+mod api_keys;
+mod auth;
+mod availability;
+mod body;
+mod cache;
+mod health;
+mod params;
+mod pods;
+mod reply;
+mod ssh_keys;
+mod users;
+mod view;
+
+pub use cache::Cache;
+
+use crate::app::{App, Error};
+use axum::Router;
+use axum::http::Method;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{MethodRouter, delete, get, patch, post};
+use podbay_core::permission::{Level::Read, Level::Write, Permission, Scope};
+use std::sync::Arc;
+use tower_http::catch_panic::CatchPanicLayer;
+
+/// One route.
+pub struct Route {
+    /// Its method.
+    pub method: Method,
+    /// Its path, without a trailing slash.
+    pub path: &'static str,
+    /// What a key needs; `None` for the two probes that need no key.
+    pub permission: Option<Permission>,
+    handler: MethodRouter<Arc<App>>,
+}
+
+/// Every route of the server.
+#[must_use]
+pub fn routes() -> Vec<Route> {
+    const AVAILABILITY: Permission = Permission::Needs(Scope::Availability, Read);
+    const INSTANCES_READ: Permission = Permission::Needs(Scope::Instances, Read);
+    const INSTANCES_WRITE: Permission = Permission::Needs(Scope::Instances, Write);
+    const KEYS_READ: Permission = Permission::Needs(Scope::SshKeys, Read);
+    const KEYS_WRITE: Permission = Permission::Needs(Scope::SshKeys, Write);
+    let mut table = Vec::new();
+    let mut add = |method: Method, path, permission: Option<Permission>, handler| {
+        table.push(Route { method, path, permission, handler });
+    };
+    add(Method::GET, "/api/v1/pods", Some(INSTANCES_READ), get(pods::list));
+    add(Method::POST, "/api/v1/pods", Some(INSTANCES_WRITE), post(pods::create));
+    add(Method::GET, "/api/v1/pods/status", Some(INSTANCES_READ), get(pods::status));
+    add(Method::GET, "/api/v1/pods/history", Some(INSTANCES_READ), get(pods::history));
+    add(Method::GET, "/api/v1/pods/{id}", Some(INSTANCES_READ), get(pods::show));
+    add(Method::DELETE, "/api/v1/pods/{id}", Some(INSTANCES_WRITE), delete(pods::remove));
+    add(Method::GET, "/api/v1/pods/{id}/log", Some(INSTANCES_READ), get(pods::log));
+    add(Method::GET, "/api/v1/pods/{id}/logs", Some(INSTANCES_READ), get(pods::log));
+    add(Method::GET, "/api/v1/pods/{id}/events", Some(INSTANCES_READ), get(pods::events));
+    add(Method::GET, "/api/v1/availability", Some(AVAILABILITY), get(availability::legacy));
+    add(Method::GET, "/api/v1/availability/gpus", Some(AVAILABILITY), get(availability::gpus));
+    add(Method::GET, "/api/v1/availability/multi-node", Some(AVAILABILITY), get(availability::multi_node));
+    add(Method::GET, "/api/v1/availability/gpu-summary", Some(AVAILABILITY), get(availability::summary));
+    add(Method::GET, "/api/v1/ssh_keys", Some(KEYS_READ), get(ssh_keys::list));
+    add(Method::POST, "/api/v1/ssh_keys", Some(KEYS_WRITE), post(ssh_keys::add));
+    add(Method::DELETE, "/api/v1/ssh_keys/{id}", Some(KEYS_WRITE), delete(ssh_keys::remove));
+    add(Method::PATCH, "/api/v1/ssh_keys/{id}", Some(KEYS_WRITE), patch(ssh_keys::set_primary));
+    add(Method::GET, "/api/v1/user/whoami", Some(Permission::AnyKey), get(users::whoami));
+    add(Method::GET, "/api/v1/api_keys", Some(Permission::FullKey), get(api_keys::list));
+    add(Method::POST, "/api/v1/api_keys", Some(Permission::FullKey), post(api_keys::create));
+    add(Method::DELETE, "/api/v1/api_keys/{id}", Some(Permission::FullKey), delete(api_keys::revoke));
+    add(Method::GET, "/healthz", None, get(health::live));
+    add(Method::GET, "/readyz", None, get(health::ready));
+    table
+}
+
+/// The router over [`routes`].
+pub fn router(app: Arc<App>) -> Router {
+    let mut router = Router::new();
+    for Route { path, permission, handler, .. } in routes() {
+        let handler = match permission {
+            Some(permission) => handler.layer(from_fn_with_state((app.clone(), permission), auth::guard)),
+            None => handler,
+        };
+        router = router.route(path, handler.clone()).route(&format!("{path}/"), handler);
+    }
+    router
+        .fallback(async || Error::NotFound)
+        .method_not_allowed_fallback(reply::method_not_allowed)
+        .layer(CatchPanicLayer::custom(reply::panicked))
+        .with_state(app)
+}

@@ -1,0 +1,81 @@
+//! Query parameters: repeated keys, exact errors, unknown ones ignored.
+
+use crate::app::Error;
+use crate::app::error::wrong_value;
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use podbay_api::FieldError;
+use podbay_core::limits;
+use std::convert::Infallible;
+
+/// The parameters of a request, in order.
+pub(super) struct Params {
+    pairs: Vec<(String, String)>,
+    errors: Vec<FieldError>,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Params {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self::parse(parts.uri.query().unwrap_or_default()))
+    }
+}
+
+impl Params {
+    pub(super) fn parse(query: &str) -> Self {
+        Self { pairs: form_urlencoded::parse(query.as_bytes()).into_owned().collect(), errors: Vec::new() }
+    }
+
+    /// The last value of that name; an empty one counts as missing.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        let last = self.pairs.iter().rev().find(|(key, _)| key == name);
+        last.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+    }
+
+    /// All values of that name.
+    pub(super) fn all(&self, name: &str) -> Vec<String> {
+        self.pairs.iter().filter(|(key, value)| key == name && !value.is_empty()).map(|(_, v)| v.clone()).collect()
+    }
+
+    fn wrong(&mut self, name: &str, msg: String) {
+        self.errors.push(wrong_value(&format!("query.{name}"), msg));
+    }
+
+    /// A whole number of at least `least`; `default` if missing.
+    pub(super) fn number(&mut self, name: &str, default: u32, least: u32) -> u32 {
+        let Some(text) = self.get(name) else { return default };
+        // Far beyond every bound is still a number: it is clamped, not refused.
+        let parsed = text.parse::<u64>().ok().map(|number| u32::try_from(number).unwrap_or(u32::MAX));
+        match parsed.filter(|number| *number >= least) {
+            Some(number) => number,
+            None => {
+                let text = format!("write a whole number, {least} or more");
+                self.wrong(name, text);
+                default
+            }
+        }
+    }
+
+    /// A value of a closed list.
+    pub(super) fn choice<T: Copy>(&mut self, name: &str, parse: impl Fn(&str) -> Option<T>, all: &str) -> Option<T> {
+        let text = self.get(name)?.to_owned();
+        let value = parse(&text);
+        if value.is_none() {
+            self.wrong(name, format!("unknown value; known are: {all}"));
+        }
+        value
+    }
+
+    /// `offset` and `limit`.
+    pub(super) fn page(&mut self) -> (u32, u32) {
+        let offset = self.number("offset", 0, 0);
+        let limit = self.number("limit", limits::PAGE_LIMIT_DEFAULT, 0).min(limits::PAGE_LIMIT_MAX);
+        (offset, limit)
+    }
+
+    /// Everything that was wrong, at once.
+    pub(super) fn finish(self) -> Result<(), Error> {
+        if self.errors.is_empty() { Ok(()) } else { Err(Error::Invalid(self.errors)) }
+    }
+}

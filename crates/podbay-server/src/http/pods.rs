@@ -1,0 +1,111 @@
+//! `/api/v1/pods`.
+
+use super::body::Body;
+use super::cache::cached;
+use super::params::Params;
+use super::view;
+use crate::app::{Actor, App, Error, pods};
+use axum::extract::{Path, State};
+use axum::http::Uri;
+use axum::response::Response;
+use axum::{Extension, Json};
+use podbay_api::Data;
+use podbay_api::events::PodEvent;
+use podbay_api::pods::{CreatePod, Deleted, LogReply, Pod};
+use podbay_core::limits;
+use podbay_core::published::PodStatus;
+use podbay_store::HistorySort;
+use std::sync::Arc;
+
+type AppState = State<Arc<App>>;
+type Caller = Extension<Actor>;
+
+/// A call as the cache knows it. The path is ours already; only the query varies without bound.
+fn call(uri: &Uri) -> String {
+    uri.path_and_query().map(|call| call.as_str().to_owned()).unwrap_or_default()
+}
+
+pub(super) async fn list(State(app): AppState, Extension(actor): Caller, uri: Uri, mut params: Params) -> Result<Response, Error> {
+    let (offset, limit) = params.page();
+    params.finish()?;
+    cached(&app, &actor.user, call(&uri), async {
+        let page = pods::pod_list(&app, &actor, offset.into(), limit.into()).await?;
+        Ok(view::page(&page, offset, limit, |pod| view::pod(&app, pod)))
+    })
+    .await
+}
+
+pub(super) async fn create(State(app): AppState, Extension(actor): Caller, Body(body): Body) -> Result<Json<Pod>, Error> {
+    let order = CreatePod::parse(&body)?;
+    let pod = pods::pod_create(&app, &actor, order).await?;
+    Ok(Json(view::pod(&app, &pod)))
+}
+
+pub(super) async fn status(State(app): AppState, Extension(actor): Caller, uri: Uri, params: Params) -> Result<Response, Error> {
+    cached(&app, &actor.user, call(&uri), async {
+        let pods = pods::pod_status(&app, &actor, &params.all("pod_ids")).await?;
+        Ok(Data::of(pods.iter().map(|pod| view::status(&app, pod)).collect::<Vec<_>>()))
+    })
+    .await
+}
+
+pub(super) async fn history(State(app): AppState, Extension(actor): Caller, uri: Uri, mut params: Params) -> Result<Response, Error> {
+    let (offset, limit) = params.page();
+    let sort = |text: &str| match text {
+        "terminatedAt" => Some(HistorySort::TerminatedAt),
+        "createdAt" => Some(HistorySort::CreatedAt),
+        _ => None,
+    };
+    let order = |text: &str| ["asc", "desc"].contains(&text).then_some(text == "desc");
+    let sort = params.choice("sort_by", sort, "terminatedAt, createdAt").unwrap_or(HistorySort::TerminatedAt);
+    let descending = params.choice("sort_order", order, "asc, desc").unwrap_or(true);
+    params.finish()?;
+    cached(&app, &actor.user, call(&uri), async {
+        let (page, by) = pods::pod_history(&app, &actor, sort, descending, offset.into(), limit.into()).await?;
+        Ok(view::page(&page, offset, limit, |past| view::past(past, by.as_ref())))
+    })
+    .await
+}
+
+pub(super) async fn show(State(app): AppState, Extension(actor): Caller, Path(id): Path<String>) -> Result<Response, Error> {
+    cached(&app, &actor.user, format!("pod {id}"), async {
+        Ok(view::pod(&app, &pods::pod_get(&app, &actor, &id).await?))
+    })
+    .await
+}
+
+pub(super) async fn remove(State(app): AppState, Extension(actor): Caller, Path(id): Path<String>) -> Result<Json<Deleted>, Error> {
+    let gone = pods::pod_delete(&app, &actor, &id).await?;
+    let status = if gone { PodStatus::Terminated } else { PodStatus::Deleting };
+    Ok(Json(Deleted { status: status.into() }))
+}
+
+pub(super) async fn log(
+    State(app): AppState,
+    Extension(actor): Caller,
+    Path(id): Path<String>,
+    mut params: Params,
+) -> Result<Json<LogReply>, Error> {
+    let tail = params.number("tail", limits::LOG_TAIL_DEFAULT, 0).min(limits::LOG_TAIL_MAX);
+    params.finish()?;
+    Ok(Json(view::logs(pods::pod_logs(&app, &actor, &id, tail).await?)))
+}
+
+pub(super) async fn events(
+    State(app): AppState,
+    Extension(actor): Caller,
+    Path(id): Path<String>,
+    mut params: Params,
+) -> Result<Json<Data<Vec<PodEvent>>>, Error> {
+    let after = params.number("after", 0, 0);
+    let limit = params.number("limit", limits::PAGE_LIMIT_DEFAULT, 0).min(limits::PAGE_LIMIT_MAX);
+    params.finish()?;
+    let events = pods::pod_events(&app, &actor, &id, after.into(), limit.into()).await?;
+    let view = |event: podbay_store::Event| PodEvent {
+        seq: event.seq,
+        at: event.at.to_string(),
+        kind: event.kind,
+        text: event.text,
+    };
+    Ok(Json(Data::of(events.into_iter().map(view).collect())))
+}

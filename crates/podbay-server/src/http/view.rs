@@ -1,0 +1,192 @@
+//! From rows to what the wire says. The only place that knows both.
+
+use crate::app::App;
+use crate::app::offers::Stocked;
+use crate::app::pods::Past;
+use podbay_api::availability::{CustomSpecValue, GpuAvailability, Prices};
+use podbay_api::pods::{
+    HistoryEntry, LogLine, LogReply, LogStream, Pod as WirePod, PodStatusRow, PodType, PortMapping, Resources, ResourceType,
+};
+use podbay_api::{OffsetPage, OneOrMany};
+use podbay_core::place::{CpuSize, Terms};
+use podbay_core::pod::{Pod, PublishedPort, SSH_PORT};
+use podbay_core::published::{PodStatus, ProviderType, Security, StockStatus, UsedBy};
+use podbay_provider::Logs;
+use podbay_store::Page;
+
+/// A pod as the published calls show it.
+pub(super) fn pod(app: &App, pod: &Pod) -> WirePod {
+    let (ssh, ip) = reach(app, pod);
+    WirePod {
+        id: pod.id.to_string(),
+        user_id: pod.user_id.to_string(),
+        team_id: pod.team_id.as_ref().map(ToString::to_string),
+        wallet_id: Some(pod.user_id.to_string()),
+        name: pod.spec.name.clone(),
+        kind: PodType::Hosted.into(),
+        provider_type: ProviderType::Primecompute.into(),
+        status: pod.status().into(),
+        installation_status: pod.installation_status().into(),
+        installation_failure: failure(pod),
+        installation_progress: Some(pod.progress),
+        created_at: pod.created_at.to_string(),
+        updated_at: pod.updated_at.to_string(),
+        terminated_at: pod.terminated_at.map(|at| at.to_string()),
+        gpu_name: pod.spec.gpu_type.into(),
+        gpu_count: pod.spec.gpu_count,
+        socket: Some(pod.spec.socket.into()),
+        price_hr: pod.spec.price.dollars(),
+        stopped_price_hr: None,
+        provisioning_price_hr: Some(0.0),
+        environment_type: Some(pod.spec.image.into()),
+        custom_template_id: None,
+        cluster_id: None,
+        prime_port_mapping: ports(pod),
+        ssh_connection: ssh.map(OneOrMany::One),
+        ip: ip.map(OneOrMany::One),
+        resources: Some(Resources {
+            memory: Some(pod.spec.memory_gb),
+            disk: Some(pod.spec.disk_gb),
+            shared_disk: None,
+            vcpus: Some(pod.spec.vcpus),
+        }),
+        attached_resources: Vec::new(),
+        is_spot: Some(false),
+        auto_restart: Some(pod.spec.auto_restart),
+    }
+}
+
+/// A row of the status call.
+pub(super) fn status(app: &App, pod: &Pod) -> PodStatusRow {
+    let (ssh, ip) = reach(app, pod);
+    PodStatusRow {
+        pod_id: pod.id.to_string(),
+        provider_type: ProviderType::Primecompute.into(),
+        status: pod.status().into(),
+        ssh_connection: ssh.map(OneOrMany::One),
+        ip: ip.map(OneOrMany::One),
+        price_hr: Some(pod.spec.price.dollars()),
+        cost_per_hr: Some(pod.spec.price.dollars()),
+        prime_port_mapping: ports(pod),
+        installation_status: Some(pod.installation_status().into()),
+        installation_failure: failure(pod),
+        installation_progress: Some(pod.progress),
+    }
+}
+
+/// `user@host -p port` and the address: both or neither, and only once SSH has answered.
+fn reach(app: &App, pod: &Pod) -> (Option<String>, Option<String>) {
+    let port = pod.placement.as_ref().and_then(|placement| placement.ssh_port());
+    match (pod.status(), port) {
+        (PodStatus::Active, Some(port)) => {
+            let ip = app.config.advertised();
+            (Some(format!("{}@{ip} -p {port}", pod.login())), Some(ip.to_string()))
+        }
+        _ => (None, None),
+    }
+}
+
+fn failure(pod: &Pod) -> Option<String> {
+    pod.failure.as_ref().map(|failure| failure.text.clone())
+}
+
+/// Ports appear with the connection: before, nothing answers behind them.
+fn ports(pod: &Pod) -> Vec<PortMapping> {
+    let shown = pod.placement.as_ref().filter(|_| pod.status() == PodStatus::Active);
+    shown.into_iter().flat_map(|placement| &placement.ports).map(port).collect()
+}
+
+fn port(port: &PublishedPort) -> PortMapping {
+    PortMapping {
+        internal: port.internal.to_string(),
+        external: port.external.to_string(),
+        protocol: port.protocol.into(),
+        used_by: (port.internal == SSH_PORT).then(|| UsedBy::Ssh.into()),
+        description: Some(String::new()),
+    }
+}
+
+/// A row of the history.
+pub(super) fn past(past: &Past, provisioned_by: Option<&String>) -> HistoryEntry {
+    let pod = &past.pod;
+    HistoryEntry {
+        id: pod.id.to_string(),
+        name: pod.spec.name.clone(),
+        provider_type: ProviderType::Primecompute.into(),
+        provisioned_by: provisioned_by.cloned(),
+        kind: ResourceType::Instance.into(),
+        created_at: pod.created_at.to_string(),
+        terminated_at: pod.terminated_at.map(|at| at.to_string()),
+        gpu_name: pod.spec.gpu_type.to_string(),
+        gpu_count: pod.spec.gpu_count,
+        socket: Some(pod.spec.socket.into()),
+        price_hr: past.total.average_price().unwrap_or_default().dollars(),
+        user_id: pod.user_id.to_string(),
+        team_id: pod.team_id.as_ref().map(ToString::to_string),
+        total_billed_price: past.total.billed.dollars(),
+    }
+}
+
+/// An offer with its live stock. Sizes are fixed, so minima and maxima are null: a client that
+/// sees a range asks its user for a number.
+pub(super) fn offer(stocked: &Stocked, terms: &Terms) -> GpuAvailability {
+    let Stocked { offer, fits } = stocked;
+    let CpuSize { vcpus, memory_gb, disk_gb } = offer.size;
+    let price = offer.price.dollars();
+    let secure = terms.security == Security::SecureCloud;
+    GpuAvailability {
+        cloud_id: offer.cloud_id.clone(),
+        gpu_type: offer.gpu_type.into(),
+        socket: Some(offer.socket.into()),
+        provider: Some(ProviderType::Primecompute.into()),
+        region: terms.region.map(Into::into),
+        data_center: terms.data_center.clone(),
+        country: terms.country.clone(),
+        gpu_count: offer.gpu_count,
+        gpu_memory: offer.gpu_memory_gb,
+        disk: included(disk_gb),
+        shared_disk: CustomSpecValue::default(),
+        vcpu: included(vcpus),
+        memory: included(memory_gb),
+        internet_speed: None,
+        interconnect: None,
+        interconnect_type: None,
+        provisioning_time: None,
+        stock_status: if *fits > 0 { StockStatus::Available } else { StockStatus::Unavailable }.into(),
+        security: Some(terms.security.into()),
+        prices: Prices {
+            on_demand: secure.then_some(price),
+            community_price: (!secure).then_some(price),
+            is_variable: Some(false),
+            currency: Some("USD".into()),
+        },
+        images: terms.images.iter().map(|image| (*image).into()).collect(),
+        is_spot: Some(false),
+        prepaid_time: None,
+    }
+}
+
+fn included(count: u32) -> CustomSpecValue {
+    CustomSpecValue { default_included_in_price: Some(true), ..CustomSpecValue::fixed(count) }
+}
+
+/// Log lines.
+pub(super) fn logs(logs: Logs) -> LogReply {
+    let line = |line: podbay_provider::LogLine| LogLine {
+        timestamp: line.at.map(|at| at.to_string()),
+        stream: if line.stderr { LogStream::Stderr } else { LogStream::Stdout },
+        line: line.text,
+    };
+    LogReply { logs: logs.lines.into_iter().map(line).collect() }
+}
+
+/// The envelope of a list.
+pub(super) fn page<T, W>(page: &Page<T>, offset: u32, limit: u32, view: impl Fn(&T) -> W) -> OffsetPage<W> {
+    OffsetPage {
+        total_count: page.total,
+        offset: offset.into(),
+        limit: limit.into(),
+        data: page.items.iter().map(view).collect(),
+        status: None,
+    }
+}

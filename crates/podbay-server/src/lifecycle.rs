@@ -1,0 +1,240 @@
+//! From an empty folder to a running server, and back.
+
+use crate::app::{App, Chance, Clock, Error, Parts, Tuning, owner};
+use crate::config::Config;
+use crate::reconcile::Driver;
+use crate::{http, tasks};
+use anyhow::Context;
+use podbay_core::HostId;
+use podbay_provider::Provider;
+use podbay_provider::engine::{Engine, Settings as EngineSettings};
+use podbay_store::{Settings as StoreSettings, Store};
+use sha2::{Digest, Sha256};
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Readers of the embedded database.
+const READERS: u32 = 4;
+/// Between two looks at what the host has.
+const FACTS_EVERY: Duration = Duration::from_secs(300);
+/// How long a stopping server waits for requests in flight.
+const DRAIN_MAX: Duration = Duration::from_secs(10);
+
+/// Serves until a signal. Pods run on: they belong to the engine, not to this process.
+///
+/// # Errors
+/// Something that the server cannot do without is missing; the text says what to do.
+pub async fn serve(config: Config, agent: &[u8]) -> anyhow::Result<()> {
+    start_log(&config);
+    let folder = config.data_dir.clone();
+    make_private(&folder).with_context(|| format!("cannot make the data folder {}", folder.display()))?;
+    let _lock = lock(&folder)?;
+    let listener = TcpListener::bind(config.listen).await.with_context(|| {
+        format!("cannot listen on {}: choose another address with --listen", config.listen)
+    })?;
+    let app = build(config, agent).await?;
+    let key = owner::owner_ensure(&app).await?;
+    let address = listener.local_addr()?;
+    if let Some(key) = &key {
+        write_private(&folder.join("admin.key"), format!("{}\n", key.reveal()).as_bytes())?;
+    }
+    greet(&app, address, key.as_ref().map(podbay_core::key::ApiKey::reveal));
+    let mut background = start_tasks(&app).await?;
+    let served = axum::serve(listener, http::router(app.clone())).with_graceful_shutdown(stop_signal());
+    let drained = async {
+        stop_signal().await;
+        tokio::time::sleep(DRAIN_MAX).await;
+    };
+    tokio::select! {
+        ended = served.into_future() => ended?,
+        () = drained => tracing::warn!("requests were still in flight at the end"),
+    }
+    tracing::info!("stopping; pods keep running");
+    background.shutdown().await;
+    app.store.close().await;
+    Ok(())
+}
+
+/// The app on a real store and a real engine. Starts nothing that runs by itself.
+async fn build(config: Config, agent: &[u8]) -> anyhow::Result<Arc<App>> {
+    let (clock, chance) = (Clock::system(), Chance::system());
+    let folder = config.data_dir.clone();
+    let settings = StoreSettings { url: config.database_url(), readers: READERS };
+    let store = Store::open(&settings).await.with_context(|| format!("cannot open the database {}", redact(&settings.url)))?;
+    let (fresh, now) = (chance.install_id(), clock.now());
+    let install_id = store
+        .write(move |tx| Box::pin(async move { Ok::<_, Error>(tx.install_id(&fresh, now).await?) }))
+        .await?;
+    let host_key_secret = secret(&folder.join("host-keys.secret"), &chance)?;
+    let engine = Engine::connect(EngineSettings {
+        url: config.engine.url.clone().or_else(docker_host),
+        install_id: install_id.clone(),
+        state_dir: folder.join("engine"),
+        agent_path: place_agent(&folder, agent)?,
+        vcpus: config.engine.vcpus,
+        memory_gb: config.engine.memory_gb,
+        disk_gb: config.engine.disk_gb,
+        memory_reserve_gb: config.engine.memory_reserve_gb,
+    })
+    .await?;
+    let host = HostId::from_stored("local".into());
+    let app = App::new(Parts {
+        store,
+        config,
+        clock,
+        chance,
+        install_id,
+        host,
+        provider: Arc::new(engine),
+        host_key_secret,
+        tuning: Tuning::default(),
+    });
+    facts_refresh(&app).await.context("the container engine answers, but does not say what this machine has")?;
+    Ok(app)
+}
+
+async fn start_tasks(app: &Arc<App>) -> anyhow::Result<tokio::task::JoinSet<()>> {
+    let live = app.driver.wake_all(app).await?;
+    if live > 0 {
+        tracing::info!(live, "taking up the pods that were there before");
+    }
+    for user in app.store.reader().await?.user_list().await? {
+        app.keys_touch(&user.id);
+    }
+    let mut background = tokio::task::JoinSet::new();
+    background.spawn(Driver::run(app.clone()));
+    background.spawn(tasks::sweep_run(app.clone()));
+    background.spawn(tasks::keys::run(app.clone()));
+    background.spawn(facts_run(app.clone()));
+    Ok(background)
+}
+
+async fn facts_run(app: Arc<App>) {
+    loop {
+        tokio::time::sleep(FACTS_EVERY).await;
+        if let Err(error) = facts_refresh(&app).await {
+            tracing::warn!(%error, "facts of the host");
+        }
+    }
+}
+
+/// Writes what the host has into the rows.
+///
+/// # Errors
+/// The engine or the database does not answer.
+pub async fn facts_refresh(app: &App) -> anyhow::Result<()> {
+    let facts = app.provider.facts().await?;
+    let (host, now) = (app.host.clone(), app.now());
+    app.store
+        .write(move |tx| Box::pin(async move { Ok::<_, Error>(tx.host_put(&host, &facts, now).await?) }))
+        .await?;
+    Ok(())
+}
+
+fn start_log(config: &Config) {
+    let filter = tracing_subscriber::EnvFilter::try_new(&config.log)
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    // A second server in one process (tests) keeps the first one's log.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+}
+
+#[expect(clippy::print_stderr, reason = "the greeting is talk for the person who started the server")]
+fn greet(app: &App, address: std::net::SocketAddr, key: Option<String>) {
+    let folder = app.config.data_dir.display();
+    eprintln!("podbay {} is listening on http://{address}", env!("CARGO_PKG_VERSION"));
+    eprintln!("  pods are reached at {}, ports {}–{}", app.config.advertised(), app.config.ports.first, app.config.ports.last);
+    if let Some(key) = key {
+        eprintln!("  first start: the owner's API key, shown this once and kept in {folder}/admin.key:\n\n    {key}\n");
+        eprintln!("  try:  export PODBAY_URL=http://{address} PODBAY_API_KEY=$(cat {folder}/admin.key); podbay offers");
+    }
+}
+
+async fn stop_signal() {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+fn make_private(folder: &Path) -> std::io::Result<()> {
+    if !folder.is_dir() {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    }
+    Ok(())
+}
+
+/// One server per data folder.
+fn lock(folder: &Path) -> anyhow::Result<fs::File> {
+    let file = fs::OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(folder.join("lock"))?;
+    rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).map_err(|_| {
+        anyhow::anyhow!("another podbay serves from {}: stop it, or choose another --data-dir", folder.display())
+    })?;
+    Ok(file)
+}
+
+fn write_private(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let written = fs::OpenOptions::new()
+        .create(true)
+        .truncate(true)
+        .write(true)
+        .mode(0o600)
+        .open(path)
+        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()));
+    written.with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// The secret of that file, made at the first start.
+fn secret(path: &Path, chance: &Chance) -> anyhow::Result<[u8; 32]> {
+    match fs::read(path) {
+        Ok(bytes) => bytes
+            .try_into()
+            .map_err(|_| anyhow::anyhow!("{} is damaged: restore it from a backup, or remove it (SSH host keys of running pods then change at their next start)", path.display())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let secret = chance.secret();
+            write_private(path, &secret)?;
+            Ok(secret)
+        }
+        Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+    }
+}
+
+/// Puts the agent where machines can mount it. Each version has a folder of its own, since
+/// running pods hold on to theirs.
+fn place_agent(folder: &Path, agent: &[u8]) -> anyhow::Result<PathBuf> {
+    let digest = Sha256::digest(agent);
+    let name: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let folder = folder.join("agent").join(name);
+    let path = folder.join("podbay-agent");
+    if fs::read(&path).is_ok_and(|present| present == agent) {
+        return Ok(path);
+    }
+    fs::create_dir_all(&folder)?;
+    let fresh = folder.join("podbay-agent.new");
+    fs::write(&fresh, agent).and_then(|()| fs::set_permissions(&fresh, fs::Permissions::from_mode(0o755)))?;
+    fs::rename(&fresh, &path).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(path)
+}
+
+/// Where the Docker tools look, too.
+fn docker_host() -> Option<String> {
+    #[expect(clippy::disallowed_methods, reason = "a variable of other tools, not of our configuration")]
+    std::env::var("DOCKER_HOST").ok().filter(|url| !url.is_empty())
+}
+
+/// A database URL without its password.
+fn redact(url: &str) -> String {
+    match (url.find("://"), url.rfind('@')) {
+        (Some(scheme), Some(at)) if scheme < at => format!("{}://…{}", &url[..scheme], &url[at..]),
+        _ => url.to_owned(),
+    }
+}

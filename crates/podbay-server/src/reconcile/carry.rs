@@ -1,0 +1,150 @@
+//! Carries one step out: the only place where the reconciler speaks to a provider.
+
+use super::driver::Flight;
+use super::files;
+use crate::app::{App, Error};
+use podbay_core::pod::{CallError, FailureCode, Learned, Pod, Resource, Step};
+use podbay_core::published::GpuType;
+use podbay_provider::{ImageRequest, MachineSpec, PullProgress, Stream};
+use std::time::Duration;
+use tokio::io::AsyncReadExt;
+
+/// Does `step` and says what it taught. An `Err` is a failure of ours (rows, files), not of the step.
+pub(super) async fn carry_out(app: &App, pod: &Pod, step: &Step, flight: &Flight) -> Result<Learned, Error> {
+    let provider = &app.provider;
+    Ok(match step {
+        Step::Inspect => Learned::Inspected(provider.machine_inspect(&pod.machine_name()).await),
+        Step::EnsureImage => ensure_image(app, pod, flight).await,
+        Step::Create => Learned::Created(match machine_spec(app, pod).await? {
+            Some(spec) => provider.machine_create(&spec).await,
+            None => Err(CallError::NotSent("the pod holds no resources".into())),
+        }),
+        Step::Start => {
+            let handle = handle(pod);
+            Learned::Started(provider.machine_start(&handle).await.map(|()| handle))
+        }
+        Step::Probe => probe(app, pod, flight).await,
+        Step::Remove => Learned::Removed(provider.machine_remove(&handle(pod)).await),
+        Step::NextAttempt | Step::Fail(_) | Step::Release | Step::Finish => Learned::Decided(step.clone()),
+    })
+}
+
+fn handle(pod: &Pod) -> String {
+    match &pod.machine {
+        Resource::Present(machine) => machine.handle.clone(),
+        _ => pod.machine_name(),
+    }
+}
+
+/// Fetches the image, writing progress as it comes: 0 to 70 of the installation's 100. Given up
+/// when the user changes their mind.
+async fn ensure_image(app: &App, pod: &Pod, flight: &Flight) -> Learned {
+    let reference = pod.spec.image_reference.clone();
+    let credentials = match app.config.credentials(&reference) {
+        Ok(credentials) => credentials,
+        Err(error) => {
+            let text = format!("the registry's credentials cannot be read: {error}");
+            let code = FailureCode::ImageDenied;
+            return Learned::ImageEnsured(Err(CallError::Refused { code, permanent: false, text }));
+        }
+    };
+    let request = ImageRequest { reference, credentials };
+    let (sender, mut receiver) = tokio::sync::watch::channel(0u8);
+    let sink = move |progress: PullProgress| {
+        let percent = percent_of_pull(progress);
+        sender.send_if_modified(|current| {
+            let grown = percent > *current;
+            *current = percent.max(*current);
+            grown
+        });
+    };
+    let write_progress = async {
+        while receiver.changed().await.is_ok() {
+            let percent = *receiver.borrow_and_update();
+            if let Err(error) = progress_write(app, pod, percent).await {
+                tracing::warn!(pod = %pod.id, ?error, "progress");
+            }
+        }
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        biased;
+        () = flight.changed.notified() => Learned::Cancelled,
+        answer = app.provider.image_ensure(&request, &sink) => Learned::ImageEnsured(answer),
+        () = write_progress => Learned::Cancelled,
+    }
+}
+
+fn percent_of_pull(progress: PullProgress) -> u8 {
+    let percent = progress.bytes.saturating_mul(69).checked_div(progress.total).unwrap_or(0);
+    u8::try_from(percent.min(69)).unwrap_or(69)
+}
+
+async fn progress_write(app: &App, pod: &Pod, percent: u8) -> Result<(), Error> {
+    let (id, attempt, now) = (pod.id.clone(), pod.attempt, app.now());
+    app.store
+        .write(move |tx| Box::pin(async move { Ok::<_, Error>(tx.pod_progress(&id, attempt, percent, now).await?) }))
+        .await
+        .map(|_| ())
+}
+
+/// `None` if the pod has been given up and holds nothing any more.
+async fn machine_spec(app: &App, pod: &Pod) -> Result<Option<MachineSpec>, Error> {
+    let (Some(placement), Resource::Present(image)) = (&pod.placement, &pod.image) else { return Ok(None) };
+    let mut env = vec![("PODBAY_POD_ID".to_owned(), pod.id.to_string())];
+    if pod.spec.gpu_type == GpuType::CpuNode {
+        // Images built for GPUs carry a default of "all", which a hook on the host would obey.
+        env.push(("NVIDIA_VISIBLE_DEVICES".to_owned(), "void".to_owned()));
+    }
+    env.extend(pod.spec.env.iter().cloned());
+    Ok(Some(MachineSpec {
+        pod_id: pod.id.clone(),
+        name: pod.machine_name(),
+        image: image.clone(),
+        image_reference: pod.spec.image_reference.clone(),
+        env,
+        vcpus: pod.spec.vcpus,
+        memory_gb: pod.spec.memory_gb,
+        disk_gb: pod.spec.disk_gb,
+        gpus: placement.gpus.clone(),
+        ports: placement.ports.clone(),
+        bind: app.config.bind(),
+        files: files::all(app, pod, image).await?,
+    }))
+}
+
+/// Looks for an SSH banner through the published address, for a little while.
+async fn probe(app: &App, pod: &Pod, flight: &Flight) -> Learned {
+    let Some(port) = pod.placement.as_ref().and_then(|placement| placement.ssh_port()) else {
+        return Learned::Probed(false);
+    };
+    let look = async {
+        let mut wait = Duration::from_millis(2);
+        loop {
+            if let Ok(stream) = app.provider.dial_published(app.config.advertised(), port).await
+                && banner(stream).await
+            {
+                return true;
+            }
+            if app.tuning.probe_window.is_zero() {
+                return false;
+            }
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(Duration::from_millis(50));
+        }
+    };
+    if app.tuning.probe_window.is_zero() {
+        return Learned::Probed(look.await);
+    }
+    tokio::select! {
+        seen = tokio::time::timeout(app.tuning.probe_window, look) => Learned::Probed(seen.unwrap_or(false)),
+        () = flight.changed.notified() => Learned::Cancelled,
+    }
+}
+
+/// Whether the other side speaks first, and SSH. A port forwarder accepts long before anybody
+/// listens behind it, so an open connection says nothing.
+async fn banner(mut stream: Box<dyn Stream>) -> bool {
+    let mut head = [0; 4];
+    stream.read_exact(&mut head).await.is_ok() && head == *b"SSH-"
+}

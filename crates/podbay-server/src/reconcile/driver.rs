@@ -1,0 +1,188 @@
+//! Who is worked on, and when: a queue with one flight per pod.
+
+use super::pass::{self, Next};
+use crate::app::App;
+use podbay_core::pod::View;
+use podbay_core::{PodId, Timestamp, limits};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// The queue. It holds hints only and may be lost at any time: [`Driver::wake_all`] at start
+/// rebuilds it from the rows.
+#[derive(Default)]
+pub struct Driver {
+    queue: Mutex<Queue>,
+    work: Notify,
+}
+
+#[derive(Default)]
+struct Queue {
+    ready: VecDeque<PodId>,
+    queued: HashSet<PodId>,
+    suspects: HashSet<PodId>,
+    delayed: BTreeSet<(Timestamp, PodId)>,
+    delay_of: HashMap<PodId, Timestamp>,
+    flights: HashMap<PodId, Arc<Flight>>,
+    again: HashSet<PodId>,
+}
+
+/// A pass that runs now.
+#[derive(Default)]
+pub struct Flight {
+    /// Told when the user has changed their mind: long steps are given up.
+    pub changed: Notify,
+}
+
+impl Queue {
+    fn push(&mut self, id: &PodId) {
+        if let Some(at) = self.delay_of.remove(id) {
+            self.delayed.remove(&(at, id.clone()));
+        }
+        if self.flights.contains_key(id) {
+            self.again.insert(id.clone());
+        } else if self.queued.insert(id.clone()) {
+            self.ready.push_back(id.clone());
+        }
+    }
+
+    fn delay(&mut self, id: &PodId, until: Timestamp) {
+        if let Some(at) = self.delay_of.insert(id.clone(), until) {
+            self.delayed.remove(&(at, id.clone()));
+        }
+        self.delayed.insert((until, id.clone()));
+    }
+
+    fn release_due(&mut self, now: Timestamp) {
+        while let Some((at, id)) = self.delayed.first().cloned() {
+            if at > now {
+                return;
+            }
+            self.push(&id);
+        }
+    }
+
+    fn take(&mut self, now: Timestamp) -> Option<(PodId, View, Arc<Flight>)> {
+        self.release_due(now);
+        let id = self.ready.pop_front()?;
+        self.queued.remove(&id);
+        let view = View { suspect: self.suspects.remove(&id) };
+        let flight = Arc::new(Flight::default());
+        self.flights.insert(id.clone(), flight.clone());
+        Some((id, view, flight))
+    }
+
+    fn finish(&mut self, id: &PodId, next: Next) {
+        self.flights.remove(id);
+        let again = self.again.remove(id);
+        match next {
+            _ if again => self.push(id),
+            Next::At(until) => self.delay(id, until),
+            Next::Again => self.push(id),
+            Next::Idle => {}
+        }
+    }
+}
+
+impl Driver {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Something about this pod may have changed.
+    pub fn wake(&self, id: &PodId) {
+        self.lock().push(id);
+        self.work.notify_one();
+    }
+
+    /// The user changed their mind about this pod: a long step under way is given up.
+    pub fn wake_changed(&self, id: &PodId) {
+        let mut queue = self.lock();
+        if let Some(flight) = queue.flights.get(id) {
+            flight.changed.notify_one();
+        }
+        queue.push(id);
+        drop(queue);
+        self.work.notify_one();
+    }
+
+    /// The machine of this pod was seen to differ from its row.
+    pub fn wake_suspect(&self, id: &PodId) {
+        let mut queue = self.lock();
+        queue.suspects.insert(id.clone());
+        queue.push(id);
+        drop(queue);
+        self.work.notify_one();
+    }
+
+    /// Queues every live pod: what a start does.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn wake_all(&self, app: &App) -> Result<usize, podbay_store::StoreError> {
+        let ids = app.store.reader().await?.pod_live_ids().await?;
+        let mut queue = self.lock();
+        for (id, _) in &ids {
+            // What happened while nobody looked is unknown.
+            queue.suspects.insert(id.clone());
+            queue.push(id);
+        }
+        drop(queue);
+        self.work.notify_one();
+        Ok(ids.len())
+    }
+
+    /// When the next waiting pod is due.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Timestamp> {
+        self.lock().delayed.first().map(|(at, _)| *at)
+    }
+
+    /// Runs one pass of one pod that is due, to its end; whether there was one. For tests and the
+    /// simulator, which move by hand.
+    pub async fn step(&self, app: &App) -> bool {
+        let Some((id, view, flight)) = self.lock().take(app.now()) else { return false };
+        let next = pass::run(app, &id, view, &flight).await;
+        self.lock().finish(&id, next);
+        true
+    }
+
+    /// Works for ever, on several pods at a time.
+    pub async fn run(app: Arc<App>) {
+        let mut running = tokio::task::JoinSet::new();
+        loop {
+            while running.len() < limits::RECONCILE_PARALLEL_MAX {
+                let Some((id, view, flight)) = app.driver.lock().take(app.now()) else { break };
+                let app = app.clone();
+                running.spawn(async move {
+                    let next = pass::run(&app, &id, view, &flight).await;
+                    app.driver.lock().finish(&id, next);
+                });
+            }
+            let due = app.driver.next_due().map(|at| at.since(app.now()));
+            // A long back-off is looked at again in between: the clock may jump.
+            let wait = due.unwrap_or(Duration::from_secs(3600)).clamp(Duration::from_millis(1), Duration::from_secs(5));
+            let full = running.len() >= limits::RECONCILE_PARALLEL_MAX;
+            tokio::select! {
+                Some(ended) = running.join_next() => report_panic(&app, ended),
+                () = app.driver.work.notified() => {}
+                () = tokio::time::sleep(wait), if !full => {}
+            }
+        }
+    }
+}
+
+/// A pass that panicked is a defect; its pod is picked up again by the sweep.
+fn report_panic(app: &App, ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        tracing::error!(%error, "a reconcile pass panicked");
+        let mut queue = app.driver.lock();
+        let lost: Vec<PodId> = queue.flights.iter().filter(|(_, flight)| Arc::strong_count(flight) == 1).map(|(id, _)| id.clone()).collect();
+        for id in lost {
+            queue.finish(&id, Next::At(app.now().plus(limits::BACKOFF_MAX)));
+        }
+    }
+}

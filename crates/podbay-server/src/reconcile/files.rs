@@ -1,0 +1,62 @@
+//! The files that the agent finds in `/.podbay/pod/`.
+
+use crate::app::{App, Error};
+use podbay_core::pod::{ImageFact, Pod, SSH_PORT};
+use podbay_core::{PodId, UserId};
+use podbay_provider::File;
+use russh::keys::PrivateKey;
+use russh::keys::ssh_key::LineEnding;
+use russh::keys::ssh_key::private::{Ed25519Keypair, KeypairData};
+use sha2::{Digest, Sha256};
+
+/// Everything a machine of this pod needs.
+pub(super) async fn all(app: &App, pod: &Pod, image: &ImageFact) -> Result<Vec<File>, Error> {
+    let config = serde_json::json!({
+        "pod_id": pod.id.as_str(),
+        "ssh_port": SSH_PORT,
+        "command": image.command,
+        "working_dir": image.working_dir,
+        "user": image.user,
+    });
+    Ok(vec![
+        File { name: "config.json", bytes: config.to_string().into_bytes() },
+        File { name: "host_key", bytes: host_key(&app.host_key_secret, &pod.id)?.into_bytes() },
+        authorized_keys(app, &pod.user_id).await?,
+    ])
+}
+
+/// All of the account's keys.
+pub(crate) async fn authorized_keys(app: &App, user: &UserId) -> Result<File, Error> {
+    let keys = app.store.reader().await?.ssh_key_all(user).await?;
+    let lines: String = keys.iter().map(|key| format!("{}\n", key.public_key)).collect();
+    Ok(File { name: "authorized_keys", bytes: lines.into_bytes() })
+}
+
+/// A pod's SSH host key: a function of the installation's secret and the pod's id, so that it
+/// stays the same over attempts and restarts without being stored.
+fn host_key(secret: &[u8; 32], pod: &PodId) -> Result<String, Error> {
+    let mut hash = Sha256::new();
+    hash.update(b"podbay ssh host key v1\0");
+    hash.update(secret);
+    hash.update(pod.as_str());
+    let seed: [u8; 32] = hash.finalize().into();
+    let pair = KeypairData::Ed25519(Ed25519Keypair::from_seed(&seed));
+    let key = PrivateKey::new(pair, format!("podbay {pod}")).and_then(|key| key.to_openssh(LineEnding::LF));
+    let text = key.map_err(|error| Error::Internal(format!("make an SSH host key: {error}")))?;
+    Ok(text.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_key_is_stable_for_a_pod_and_differs_between_pods() {
+        let public = |bits: u128| {
+            let text = host_key(&[7; 32], &PodId::from_bits(bits)).unwrap();
+            PrivateKey::from_openssh(text).unwrap().public_key().key_data().clone()
+        };
+        assert_eq!(public(1), public(1));
+        assert_ne!(public(1), public(2));
+    }
+}

@@ -1,0 +1,18 @@
+//! Convergence: every pod is brought to what its row says, by one path.
+//!
+//! ```text
+//!   wake(id) ─▶ driver: single flight per pod ─▶ pass: read row ─▶ plan (pure) ─▶ write Unknown
+//!                    ▲                                                               │
+//!                    └── again / at next_at ◀── record (compare-and-set) ◀── one step outside
+//! ```
+//!
+//! A wake is a hint and carries an id, never a fact. Whatever is lost with the process, the rows
+//! and the sweep bring back.
+
+pub mod carry;
+pub mod driver;
+pub mod files;
+pub mod pass;
+pub mod sweep;
+
+pub use driver::Driver;

@@ -1,0 +1,165 @@
+//! One pass over one pod: plan, doubt, act, record, until there is nothing to do now.
+
+use super::carry::carry_out;
+use super::driver::Flight;
+use crate::app::{App, Error};
+use podbay_core::pod::{
+    Decision, Effects, Learned, Placement, Pod, PublishedPort, Resource, SSH_PORT, Step, UsageChange, View, backoff, learn,
+    mark_unknown, plan,
+};
+use podbay_core::published::Protocol;
+use podbay_core::usage::UsageState;
+use podbay_core::{PodId, Timestamp};
+use podbay_provider::published_extra;
+use podbay_store::Tx;
+
+/// When a pod wants to be looked at again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// At once.
+    Again,
+    /// Then.
+    At(Timestamp),
+    /// When somebody wakes it.
+    Idle,
+}
+
+/// Runs passes until the pod waits, is settled or is gone.
+pub async fn run(app: &App, id: &PodId, view: View, flight: &Flight) -> Next {
+    match steps(app, id, view, flight).await {
+        Ok(next) => next,
+        // Rows could not be read or written. Nothing is known to be lost: look again later.
+        Err(error) => {
+            tracing::error!(pod = %id, cause = ?error, "reconcile");
+            Next::At(app.now().plus(backoff(4)))
+        }
+    }
+}
+
+async fn steps(app: &App, id: &PodId, mut view: View, flight: &Flight) -> Result<Next, Error> {
+    loop {
+        let Some(pod) = app.store.reader().await?.pod_get(id).await? else { return Ok(Next::Idle) };
+        let decision = plan(&pod, view, app.now());
+        tracing::debug!(pod = %id, ?decision, "plan");
+        let step = match decision {
+            Decision::Do(step) => step,
+            Decision::Wait { until, .. } => return Ok(Next::At(until)),
+            Decision::Settled | Decision::Blocked(_) => return Ok(Next::Idle),
+        };
+        view.suspect = false;
+        let Some(version) = doubt(app, &pod, &step).await? else { continue };
+        let learned = carry_out(app, &pod, &step, flight).await?;
+        record(app, &pod.id, version, learned).await?;
+    }
+}
+
+/// Makes the doubt about what `step` will touch durable. `None` if the row has changed since it
+/// was read: then the plan is void.
+async fn doubt(app: &App, pod: &Pod, step: &Step) -> Result<Option<i64>, Error> {
+    let now = app.now();
+    let mut doubtful = pod.clone();
+    if !mark_unknown(&mut doubtful, step, now) {
+        return Ok(Some(pod.version));
+    }
+    let (generation, version) = (pod.generation, pod.version);
+    let written = app.store.write(move |tx| {
+        Box::pin(async move {
+            let fresh = tx.pod_get(&doubtful.id).await?;
+            if fresh.is_none_or(|fresh| fresh.generation != generation) {
+                return Ok::<_, Error>(false);
+            }
+            Ok(tx.pod_update(&doubtful, version).await?)
+        })
+    });
+    Ok(written.await?.then_some(version + 1))
+}
+
+/// Takes what was learned into the rows, in one transaction with events and intervals.
+async fn record(app: &App, id: &PodId, version: i64, learned: Learned) -> Result<(), Error> {
+    if learned == Learned::Cancelled {
+        return Ok(());
+    }
+    let (now, id, range) = (app.now(), id.clone(), app.config.ports);
+    let start = app.chance.port(range.first, range.last);
+    let recorded = app.store.write(move |tx| {
+        Box::pin(async move {
+            let Some(mut pod) = tx.pod_get(&id).await? else { return Ok::<_, Error>(None) };
+            if pod.version != version {
+                // Another writer owns this pod now; what we learned is old.
+                return Ok(None);
+            }
+            let placement = pod.placement.clone();
+            let effects = learn(&mut pod, learned, now);
+            if effects.assign_ports {
+                assign_ports(tx, &mut pod, range.first..=range.last, start).await?;
+            }
+            write_effects(tx, &pod, placement.as_ref(), &effects, now).await?;
+            tx.pod_update(&pod, version).await?;
+            Ok(Some(pod))
+        })
+    });
+    if let Some(pod) = recorded.await? {
+        if pod.terminated_at.is_some() {
+            // Nobody may be waiting.
+            let _ = app.ended.send(pod.id.clone());
+        }
+        if pod.ready_at.is_some() && pod.updated_at == now {
+            app.keys_touch(&pod.user_id);
+        }
+    }
+    Ok(())
+}
+
+async fn write_effects(
+    tx: &mut Tx,
+    pod: &Pod,
+    placement: Option<&Placement>,
+    effects: &Effects,
+    now: Timestamp,
+) -> Result<(), Error> {
+    for (kind, text) in &effects.events {
+        tracing::info!(pod = %pod.id, kind, text, "event");
+        tx.event_insert(Some(&pod.id), now, kind, text).await?;
+    }
+    match effects.usage {
+        Some(UsageChange::Open { price, at }) => tx.usage_open(&pod.id, UsageState::Running, price, at).await?,
+        Some(UsageChange::Close { at }) => {
+            tx.usage_close(&pod.id, at).await?;
+        }
+        None => {}
+    }
+    if effects.release && placement.is_some() {
+        tx.placement_release(&pod.id, now).await?;
+    }
+    Ok(())
+}
+
+/// Host ports for SSH and for what the image exposes. The first attempt keeps the SSH port that
+/// the create reserved; a later one takes new ports, since the old ones may have been the reason.
+async fn assign_ports(
+    tx: &mut Tx,
+    pod: &mut Pod,
+    range: std::ops::RangeInclusive<u16>,
+    start: u16,
+) -> Result<(), Error> {
+    let Resource::Present(image) = &pod.image else { return Ok(()) };
+    let extra = published_extra(&image.exposed);
+    let Some(placement) = &mut pod.placement else { return Ok(()) };
+    let keep = |port: &PublishedPort| pod.attempt == 1 && port.internal == SSH_PORT;
+    let kept: Vec<PublishedPort> = placement.ports.iter().copied().filter(keep).collect();
+    let mut wanted: Vec<(u16, Protocol)> = extra.iter().map(|port| (port.number, port.protocol)).collect();
+    if kept.is_empty() {
+        tx.port_release(&pod.id).await?;
+        wanted.insert(0, (SSH_PORT, Protocol::Tcp));
+    }
+    placement.ports = kept;
+    for (internal, protocol) in wanted {
+        // A host that has run out of ports still gives SSH to those that hold one.
+        if let Some(external) =
+            tx.port_take(&placement.host, &pod.id, internal, protocol, range.clone(), start).await?
+        {
+            placement.ports.push(PublishedPort { internal, external, protocol });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,86 @@
+//! The comparison of rows and engine, both ways. It only looks and wakes: what follows is done by
+//! the same passes as everything else. The one exception are machines that no row knows, which
+//! are removed after a grace.
+
+use crate::app::App;
+use podbay_core::pod::{MachinePhase, Pod, Resource};
+use podbay_core::{PodId, limits};
+use podbay_provider::ListedMachine;
+use std::collections::HashMap;
+
+/// What a sweep found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// Pods whose machine differs from their row; they were woken.
+    pub suspects: Vec<PodId>,
+    /// Machines without a row that are too young to judge.
+    pub young: Vec<String>,
+    /// Machines without a row that were removed.
+    pub removed: Vec<String>,
+    /// Why the comparison could not be made, or a removal failed.
+    pub trouble: Option<String>,
+}
+
+/// Compares once.
+pub async fn sweep(app: &App) -> Found {
+    let mut found = Found::default();
+    let machines = match app.provider.machine_list().await {
+        Ok(machines) => machines,
+        Err(error) => {
+            found.trouble = Some(error.to_string());
+            return found;
+        }
+    };
+    // Rows are read after the list: a machine in the list of a pod whose row is not yet there
+    // cannot exist, because rows come first.
+    let pods = match rows(app).await {
+        Ok(pods) => pods,
+        Err(error) => {
+            found.trouble = Some(error.to_string());
+            return found;
+        }
+    };
+    let by_name: HashMap<&str, &ListedMachine> =
+        machines.iter().map(|machine| (machine.name.as_str(), machine)).collect();
+    let mut known = HashMap::new();
+    for pod in &pods {
+        let name = pod.machine_name();
+        if differs(pod, by_name.get(name.as_str()).copied()) {
+            app.driver.wake_suspect(&pod.id);
+            found.suspects.push(pod.id.clone());
+        }
+        known.insert(name, ());
+    }
+    let now = app.now();
+    for machine in machines.iter().filter(|machine| !known.contains_key(&machine.name)) {
+        if now.since(machine.created_at) < limits::ORPHAN_GRACE {
+            found.young.push(machine.name.clone());
+            continue;
+        }
+        match app.provider.machine_remove(&machine.fact.handle).await {
+            Ok(()) => {
+                tracing::warn!(machine = machine.name, "removed a machine that no row knows");
+                found.removed.push(machine.name.clone());
+            }
+            Err(error) => found.trouble = Some(error.to_string()),
+        }
+    }
+    found
+}
+
+async fn rows(app: &App) -> Result<Vec<Pod>, podbay_store::StoreError> {
+    app.store.reader().await?.pod_list_on_host(&app.host).await
+}
+
+/// Whether the engine shows something else than the row says. A row in doubt, or one that is
+/// being worked on, clears itself.
+fn differs(pod: &Pod, machine: Option<&ListedMachine>) -> bool {
+    match (&pod.machine, machine.map(|machine| &machine.fact.phase)) {
+        (Resource::Unknown { .. }, _) | (Resource::Absent, None) => false,
+        (Resource::Absent, Some(_)) | (Resource::Present(_), None) => true,
+        (Resource::Present(row), Some(phase)) => {
+            std::mem::discriminant(&row.phase) != std::mem::discriminant(phase)
+                && !matches!((&row.phase, phase), (MachinePhase::Exited { .. }, MachinePhase::Created))
+        }
+    }
+}
