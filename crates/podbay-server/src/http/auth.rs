@@ -2,6 +2,7 @@
 
 use crate::app::{App, Error, api_keys};
 use axum::extract::{Request, State};
+use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -14,7 +15,7 @@ pub(super) async fn guard(
     mut request: Request,
     next: Next,
 ) -> Response {
-    match check(&app, permission, &request).await {
+    match check(&app, permission, request.headers()).await {
         Ok(actor) => {
             request.extensions_mut().insert(actor);
             next.run(request).await
@@ -23,8 +24,8 @@ pub(super) async fn guard(
     }
 }
 
-async fn check(app: &App, permission: Permission, request: &Request) -> Result<crate::app::Actor, Error> {
-    let header = request.headers().get(AUTHORIZATION).ok_or(Error::NotAuthenticated)?;
+async fn check(app: &App, permission: Permission, headers: &HeaderMap) -> Result<crate::app::Actor, Error> {
+    let header = headers.get(AUTHORIZATION).ok_or(Error::NotAuthenticated)?;
     let header = header.to_str().map_err(|_| Error::InvalidToken)?;
     let (scheme, token) = header.split_once(' ').unwrap_or((header, ""));
     let token = token.trim();

@@ -1,0 +1,257 @@
+//! Hosts, and what pods hold of them: GPUs, memory, CPUs, disk, ports.
+//!
+//! What is held is enforced by the rows. A GPU has one column for its owner; a port is a primary
+//! key; an allocation is a primary key of its pod. The counters are guarded in the statement that
+//! raises them and not by a CHECK against totals: totals may shrink below what is held (a smaller
+//! machine after a repair), and a host must be able to say so.
+
+use crate::{Result, StoreError, Tx, all, exec, json, number, opt, to_json};
+use podbay_core::place::{self, CpuSize, Free, HostFacts};
+use podbay_core::pod::GpuSlot;
+use podbay_core::published::{GpuType, Protocol};
+use podbay_core::{HostId, PodId, Timestamp};
+use std::ops::RangeInclusive;
+
+#[derive(sqlx::FromRow)]
+struct HostRow {
+    id: String,
+    facts: String,
+    vcpus_used: i64,
+    memory_gb_used: i64,
+    disk_gb_used: i64,
+}
+
+#[derive(sqlx::FromRow)]
+struct GpuRow {
+    uuid: String,
+    position: i64,
+    gpu_type: String,
+}
+
+impl Tx {
+    /// Writes what a host has. GPUs that are not there any more keep their owner and are handed
+    /// out to nobody else.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub async fn host_put(&mut self, host: &HostId, facts: &HostFacts, now: Timestamp) -> Result<()> {
+        exec!(
+            self,
+            "INSERT INTO hosts (id, facts, vcpus_used, memory_gb_used, disk_gb_used, updated_at) \
+             VALUES ($1, $2, 0, 0, 0, $3) \
+             ON CONFLICT (id) DO UPDATE SET facts = excluded.facts, updated_at = excluded.updated_at",
+            host.as_str(),
+            to_json(facts)?,
+            now.as_millis()
+        )?;
+        exec!(self, "UPDATE gpus SET is_present = FALSE WHERE host_id = $1", host.as_str())?;
+        for gpu in &facts.gpus {
+            exec!(
+                self,
+                "INSERT INTO gpus (host_id, uuid, position, gpu_type, is_present) VALUES ($1, $2, $3, $4, TRUE) \
+                 ON CONFLICT (host_id, uuid) DO UPDATE SET position = excluded.position, \
+                 gpu_type = excluded.gpu_type, is_present = TRUE",
+                host.as_str(),
+                &gpu.uuid,
+                i64::from(gpu.index),
+                gpu.gpu_type.as_str()
+            )?;
+        }
+        Ok(())
+    }
+
+    async fn host_row(&mut self, host: &HostId) -> Result<Option<HostRow>> {
+        let sql = "SELECT id, facts, vcpus_used, memory_gb_used, disk_gb_used FROM hosts WHERE id = $1";
+        opt!(self, HostRow, sql, host.as_str())
+    }
+
+    /// What a host has.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub async fn host_get(&mut self, host: &HostId) -> Result<Option<HostFacts>> {
+        let row = self.host_row(host).await?;
+        row.map(|row| json(&row.facts, "hosts", "facts", &row.id)).transpose()
+    }
+
+    /// All hosts.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub async fn host_list(&mut self) -> Result<Vec<(HostId, HostFacts)>> {
+        let sql = "SELECT id, facts, vcpus_used, memory_gb_used, disk_gb_used FROM hosts ORDER BY id";
+        let rows = all!(self, HostRow, sql)?;
+        let host = |row: HostRow| Ok((HostId::from_stored(row.id.clone()), json(&row.facts, "hosts", "facts", &row.id)?));
+        rows.into_iter().map(host).collect()
+    }
+
+    /// What is left of a host.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub async fn host_free(&mut self, host: &HostId) -> Result<Option<Free>> {
+        let Some(row) = self.host_row(host).await? else { return Ok(None) };
+        let facts: HostFacts = json(&row.facts, "hosts", "facts", &row.id)?;
+        let left = |total: u32, used: i64| u32::try_from((i64::from(total) - used).max(0)).unwrap_or(0);
+        let mut free = place::whole(&facts);
+        free.vcpus = left(facts.vcpus, row.vcpus_used);
+        free.memory_gb = left(facts.memory_gb, row.memory_gb_used);
+        free.disk_gb = left(facts.disk_gb, row.disk_gb_used);
+        free.gpus.values_mut().for_each(|count| *count = 0);
+        for gpu in self.gpus_free(host).await? {
+            *free.gpus.entry(gpu_type(&gpu)?).or_insert(0) += 1;
+        }
+        Ok(Some(free))
+    }
+
+    async fn gpus_free(&mut self, host: &HostId) -> Result<Vec<GpuRow>> {
+        let sql = "SELECT uuid, position, gpu_type FROM gpus \
+                   WHERE host_id = $1 AND is_present AND pod_id IS NULL ORDER BY position, uuid";
+        all!(self, GpuRow, sql, host.as_str())
+    }
+
+    /// Sets a pod's share of a host aside, all of it or nothing; `None` if it does not fit. Must
+    /// run in a transaction that is given up on `None`, or be the last thing in it.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] if the pod holds something already.
+    pub async fn placement_take(
+        &mut self,
+        host: &HostId,
+        pod: &PodId,
+        size: &CpuSize,
+        gpus: Option<(GpuType, u32)>,
+        now: Timestamp,
+    ) -> Result<Option<Vec<GpuSlot>>> {
+        let Some(facts) = self.host_get(host).await? else { return Ok(None) };
+        let mut slots = Vec::new();
+        if let Some((wanted, count)) = gpus {
+            for gpu in self.gpus_free(host).await? {
+                if slots.len() < count as usize && gpu_type(&gpu)? == wanted {
+                    let index = number(gpu.position, "gpus", "position", &gpu.uuid)?;
+                    slots.push(GpuSlot { uuid: gpu.uuid, index });
+                }
+            }
+            if slots.len() < count as usize {
+                return Ok(None);
+            }
+        }
+        let raised = exec!(
+            self,
+            "UPDATE hosts SET vcpus_used = vcpus_used + $2, memory_gb_used = memory_gb_used + $3, \
+             disk_gb_used = disk_gb_used + $4 WHERE id = $1 AND vcpus_used + $2 <= $5 \
+             AND memory_gb_used + $3 <= $6 AND disk_gb_used + $4 <= $7",
+            host.as_str(),
+            i64::from(size.vcpus),
+            i64::from(size.memory_gb),
+            i64::from(size.disk_gb),
+            i64::from(facts.vcpus),
+            i64::from(facts.memory_gb),
+            i64::from(facts.disk_gb)
+        )?;
+        if raised == 0 {
+            return Ok(None);
+        }
+        for slot in &slots {
+            let sql = "UPDATE gpus SET pod_id = $3 WHERE host_id = $1 AND uuid = $2 AND pod_id IS NULL";
+            if exec!(self, sql, host.as_str(), &slot.uuid, pod.as_str())? != 1 {
+                return Err(StoreError::Conflict(format!("the GPU {} was taken meanwhile", slot.uuid)));
+            }
+        }
+        exec!(
+            self,
+            "INSERT INTO allocations (pod_id, host_id, vcpus, memory_gb, disk_gb, created_at) \
+             VALUES ($1, $2, $3, $4, $5, $6)",
+            pod.as_str(),
+            host.as_str(),
+            i64::from(size.vcpus),
+            i64::from(size.memory_gb),
+            i64::from(size.disk_gb),
+            now.as_millis()
+        )?;
+        Ok(Some(slots))
+    }
+
+    /// Gives back everything a pod holds; whether it held anything. The second time nothing happens.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub async fn placement_release(&mut self, pod: &PodId, now: Timestamp) -> Result<bool> {
+        self.port_release(pod).await?;
+        exec!(self, "UPDATE gpus SET pod_id = NULL WHERE pod_id = $1", pod.as_str())?;
+        let lowered = exec!(
+            self,
+            "UPDATE hosts SET updated_at = $2, \
+             vcpus_used = vcpus_used - (SELECT vcpus FROM allocations WHERE pod_id = $1), \
+             memory_gb_used = memory_gb_used - (SELECT memory_gb FROM allocations WHERE pod_id = $1), \
+             disk_gb_used = disk_gb_used - (SELECT disk_gb FROM allocations WHERE pod_id = $1) \
+             WHERE id = (SELECT host_id FROM allocations WHERE pod_id = $1)",
+            pod.as_str(),
+            now.as_millis()
+        )?;
+        exec!(self, "DELETE FROM allocations WHERE pod_id = $1", pod.as_str())?;
+        Ok(lowered > 0)
+    }
+
+    /// Takes the first free port at or after `start`, wrapping round within `range`; `None` if
+    /// all are taken.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub async fn port_take(
+        &mut self,
+        host: &HostId,
+        pod: &PodId,
+        internal: u16,
+        protocol: Protocol,
+        range: RangeInclusive<u16>,
+        start: u16,
+    ) -> Result<Option<u16>> {
+        let start = start.clamp(*range.start(), *range.end());
+        for candidate in (start..=*range.end()).chain(*range.start()..start) {
+            let taken = exec!(
+                self,
+                "INSERT INTO ports (host_id, protocol, port, pod_id, internal) VALUES ($1, $2, $3, $4, $5) \
+                 ON CONFLICT DO NOTHING",
+                host.as_str(),
+                protocol.as_str(),
+                i64::from(candidate),
+                pod.as_str(),
+                i64::from(internal)
+            )?;
+            if taken == 1 {
+                return Ok(Some(candidate));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Gives back all ports of a pod.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub async fn port_release(&mut self, pod: &PodId) -> Result<()> {
+        exec!(self, "DELETE FROM ports WHERE pod_id = $1", pod.as_str())?;
+        Ok(())
+    }
+
+    /// The ports of a host that are taken.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub async fn port_list(&mut self, host: &HostId) -> Result<Vec<(u16, Protocol, PodId)>> {
+        let sql = "SELECT port, protocol, pod_id FROM ports WHERE host_id = $1 ORDER BY port, protocol";
+        let rows = all!(self, (i64, String, String), sql, host.as_str())?;
+        let port = |(port, protocol, pod): (i64, String, String)| {
+            let corrupt = || StoreError::Corrupt { table: "ports", column: "protocol", row: port.to_string() };
+            let protocol = Protocol::parse(&protocol).ok_or_else(corrupt)?;
+            Ok((number(port, "ports", "port", &pod)?, protocol, PodId::from_stored(pod)))
+        };
+        rows.into_iter().map(port).collect()
+    }
+}
+
+fn gpu_type(row: &GpuRow) -> Result<GpuType> {
+    let corrupt = || StoreError::Corrupt { table: "gpus", column: "gpu_type", row: row.uuid.clone() };
+    GpuType::parse(&row.gpu_type).ok_or_else(corrupt)
+}

@@ -1,0 +1,98 @@
+//! Every byte of podbay that survives a restart.
+//!
+//! [`Store`] is the embedded SQLite or a PostgreSQL; [`Tx`] is a connection, inside a transaction
+//! or for reading, and every query is a method on it, one file per noun. There is one SQL text
+//! for both databases, so types are TEXT, BIGINT and BOOLEAN, times are milliseconds since the
+//! epoch, and structures are JSON in TEXT.
+//!
+//! **Invariants.** No policy here: a method does what its name says or says why not. A row that
+//! cannot be read is an error with table, column and row, never a default.
+
+mod account;
+mod error;
+mod event;
+mod host;
+mod pod;
+mod store;
+mod usage;
+mod write;
+
+pub use account::{ApiKeyRecord, SshKeyRecord, User};
+pub use error::StoreError;
+pub use event::Event;
+pub use pod::HistorySort;
+pub use store::{Settings, Store, Tx};
+
+/// A part of a list, and how long the whole is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Page<T> {
+    /// The part.
+    pub items: Vec<T>,
+    /// Length of the whole.
+    pub total: u64,
+}
+
+/// The result of a query.
+pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// Runs the same expression on whichever connection a [`Tx`] has.
+macro_rules! on_both {
+    ($tx:expr, $connection:ident => $body:expr) => {
+        match &mut $tx.connection {
+            $crate::store::Connection::Sqlite(inner) => {
+                let $connection = &mut **inner;
+                $body
+            }
+            $crate::store::Connection::Postgres(inner) => {
+                let $connection = &mut **inner;
+                $body
+            }
+        }
+    };
+}
+
+/// Runs a statement; how many rows it changed.
+macro_rules! exec {
+    ($tx:expr, $sql:expr $(, $bind:expr)* $(,)?) => {
+        $crate::on_both!($tx, connection => sqlx::query($sql)$(.bind($bind))*.execute(connection).await
+            .map(|done| done.rows_affected()).map_err($crate::StoreError::from))
+    };
+}
+
+/// Reads all rows.
+macro_rules! all {
+    ($tx:expr, $row:ty, $sql:expr $(, $bind:expr)* $(,)?) => {
+        $crate::on_both!($tx, connection => sqlx::query_as::<_, $row>($sql)$(.bind($bind))*.fetch_all(connection).await
+            .map_err($crate::StoreError::from))
+    };
+}
+
+/// Reads one row, if there is one.
+macro_rules! opt {
+    ($tx:expr, $row:ty, $sql:expr $(, $bind:expr)* $(,)?) => {
+        $crate::on_both!($tx, connection => sqlx::query_as::<_, $row>($sql)$(.bind($bind))*.fetch_optional(connection).await
+            .map_err($crate::StoreError::from))
+    };
+}
+
+pub(crate) use {all, exec, on_both, opt};
+
+/// A stored number as the type that the domain gives it.
+pub(crate) fn number<T: TryFrom<i64>>(value: i64, table: &'static str, column: &'static str, row: &str) -> Result<T> {
+    T::try_from(value).map_err(|_| StoreError::Corrupt { table, column, row: row.to_owned() })
+}
+
+/// A stored JSON text as what it stands for.
+pub(crate) fn json<T: serde::de::DeserializeOwned>(
+    text: &str,
+    table: &'static str,
+    column: &'static str,
+    row: &str,
+) -> Result<T> {
+    serde_json::from_str(text).map_err(|_| StoreError::Corrupt { table, column, row: row.to_owned() })
+}
+
+/// What is stored for a structure.
+pub(crate) fn to_json<T: serde::Serialize>(value: &T) -> Result<String> {
+    serde_json::to_string(value).map_err(|error| StoreError::Other(format!("write JSON: {error}")))
+}

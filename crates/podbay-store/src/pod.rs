@@ -1,0 +1,310 @@
+//! Pods: one row each, live and ended.
+
+use crate::account::bound;
+use crate::usage::IN_LIST;
+use crate::{Page, Result, StoreError, Tx, all, exec, json, number, opt, to_json};
+use podbay_core::pod::{Desired, Pod, Resource};
+use podbay_core::{HostId, PodId, TeamId, Timestamp, UserId};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// What the history is sorted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HistorySort {
+    /// The end.
+    TerminatedAt,
+    /// The order.
+    CreatedAt,
+}
+
+#[derive(sqlx::FromRow)]
+struct PodRow {
+    id: String,
+    user_id: String,
+    team_id: Option<String>,
+    spec: String,
+    desired: String,
+    generation: i64,
+    placement: Option<String>,
+    image: String,
+    machine: String,
+    attempt: i64,
+    attempt_failed: Option<String>,
+    failure: Option<String>,
+    progress: i64,
+    ready_at: Option<i64>,
+    restarts: i64,
+    setbacks: i64,
+    next_at: i64,
+    version: i64,
+    created_at: i64,
+    updated_at: i64,
+    terminated_at: Option<i64>,
+}
+
+impl TryFrom<PodRow> for Pod {
+    type Error = StoreError;
+
+    fn try_from(row: PodRow) -> Result<Self> {
+        let id = row.id.as_str();
+        let small = |value, column| number(value, "pods", column, id);
+        let desired = match row.desired.as_str() {
+            "running" => Desired::Running,
+            "gone" => Desired::Gone,
+            _ => return Err(StoreError::Corrupt { table: "pods", column: "desired", row: row.id.clone() }),
+        };
+        Ok(Self {
+            spec: json(&row.spec, "pods", "spec", id)?,
+            desired,
+            generation: row.generation,
+            placement: optional(row.placement.as_deref(), "placement", id)?,
+            image: resource(&row.image, "image", id)?,
+            machine: resource(&row.machine, "machine", id)?,
+            attempt: small(row.attempt, "attempt")?,
+            attempt_failed: optional(row.attempt_failed.as_deref(), "attempt_failed", id)?,
+            failure: optional(row.failure.as_deref(), "failure", id)?,
+            progress: number(row.progress, "pods", "progress", id)?,
+            ready_at: row.ready_at.map(Timestamp::from_millis),
+            restarts: small(row.restarts, "restarts")?,
+            setbacks: small(row.setbacks, "setbacks")?,
+            next_at: Timestamp::from_millis(row.next_at),
+            version: row.version,
+            created_at: Timestamp::from_millis(row.created_at),
+            updated_at: Timestamp::from_millis(row.updated_at),
+            terminated_at: row.terminated_at.map(Timestamp::from_millis),
+            user_id: UserId::from_stored(row.user_id),
+            team_id: row.team_id.map(TeamId::from_stored),
+            id: PodId::from_stored(row.id),
+        })
+    }
+}
+
+fn optional<T: DeserializeOwned>(text: Option<&str>, column: &'static str, row: &str) -> Result<Option<T>> {
+    text.map(|text| json(text, "pods", column, row)).transpose()
+}
+
+fn resource<T: DeserializeOwned>(text: &str, column: &'static str, row: &str) -> Result<Resource<T>> {
+    json(text, "pods", column, row)
+}
+
+fn optional_json<T: Serialize>(value: &Option<T>) -> Result<Option<String>> {
+    value.as_ref().map(to_json).transpose()
+}
+
+fn pods(rows: Vec<PodRow>) -> Result<Vec<Pod>> {
+    rows.into_iter().map(Pod::try_from).collect()
+}
+
+impl Tx {
+    /// Adds a pod.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub async fn pod_insert(&mut self, pod: &Pod) -> Result<()> {
+        let host = pod.placement.as_ref().map_or("", |placement| placement.host.as_str());
+        exec!(
+            self,
+            "INSERT INTO pods (id, user_id, team_id, host_id, spec, desired, generation, placement, image, machine, \
+             attempt, attempt_failed, failure, progress, ready_at, restarts, setbacks, next_at, version, created_at, \
+             updated_at, terminated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, \
+             $16, $17, $18, $19, $20, $21, $22)",
+            pod.id.as_str(),
+            pod.user_id.as_str(),
+            pod.team_id.as_ref().map(TeamId::as_str),
+            host,
+            to_json(&pod.spec)?,
+            match pod.desired {
+                Desired::Running => "running",
+                Desired::Gone => "gone",
+            },
+            pod.generation,
+            optional_json(&pod.placement)?,
+            to_json(&pod.image)?,
+            to_json(&pod.machine)?,
+            i64::from(pod.attempt),
+            optional_json(&pod.attempt_failed)?,
+            optional_json(&pod.failure)?,
+            i64::from(pod.progress),
+            pod.ready_at.map(Timestamp::as_millis),
+            i64::from(pod.restarts),
+            i64::from(pod.setbacks),
+            pod.next_at.as_millis(),
+            pod.version,
+            pod.created_at.as_millis(),
+            pod.updated_at.as_millis(),
+            pod.terminated_at.map(Timestamp::as_millis)
+        )?;
+        Ok(())
+    }
+
+    /// The pod of that id, also an ended one.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub async fn pod_get(&mut self, id: &PodId) -> Result<Option<Pod>> {
+        opt!(self, PodRow, "SELECT * FROM pods WHERE id = $1", id.as_str())?.map(Pod::try_from).transpose()
+    }
+
+    /// A part of a user's live pods, newest first.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub async fn pod_list_live(&mut self, user: &UserId, offset: u64, limit: u64) -> Result<Page<Pod>> {
+        let rows = all!(
+            self,
+            PodRow,
+            "SELECT * FROM pods WHERE user_id = $1 AND terminated_at IS NULL \
+             ORDER BY created_at DESC, id DESC LIMIT $2 OFFSET $3",
+            user.as_str(),
+            bound(limit),
+            bound(offset)
+        )?;
+        let sql = "SELECT COUNT(*) FROM pods WHERE user_id = $1 AND terminated_at IS NULL";
+        let total = opt!(self, (i64,), sql, user.as_str())?;
+        Ok(Page { items: pods(rows)?, total: total.map_or(0, |(total,)| total.unsigned_abs()) })
+    }
+
+    /// All of a user's live pods, newest first.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub async fn pod_list_live_of_user(&mut self, user: &UserId) -> Result<Vec<Pod>> {
+        let sql = "SELECT * FROM pods WHERE user_id = $1 AND terminated_at IS NULL ORDER BY created_at DESC, id DESC";
+        pods(all!(self, PodRow, sql, user.as_str())?)
+    }
+
+    /// A user's live pods among those ids, in the order of the ids, each once.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub async fn pod_list_by_ids(&mut self, user: &UserId, ids: &[PodId]) -> Result<Vec<Pod>> {
+        let mut wanted: Vec<&PodId> = Vec::with_capacity(ids.len());
+        let mut seen = std::collections::HashSet::new();
+        wanted.extend(ids.iter().filter(|id| seen.insert(*id)));
+        let mut found = Vec::with_capacity(wanted.len());
+        for chunk in wanted.chunks(IN_LIST) {
+            let id = |at: usize| chunk.get(at).map_or("", |id| id.as_str());
+            let rows = all!(
+                self,
+                PodRow,
+                "SELECT * FROM pods WHERE user_id = $17 AND terminated_at IS NULL AND id IN \
+                 ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
+                id(0), id(1), id(2), id(3), id(4), id(5), id(6), id(7),
+                id(8), id(9), id(10), id(11), id(12), id(13), id(14), id(15),
+                user.as_str()
+            )?;
+            let mut rows = pods(rows)?;
+            rows.sort_by_key(|pod| chunk.iter().position(|id| **id == pod.id));
+            found.extend(rows);
+        }
+        Ok(found)
+    }
+
+    /// A part of a user's ended pods.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub async fn pod_list_history(
+        &mut self,
+        user: &UserId,
+        sort: HistorySort,
+        descending: bool,
+        offset: u64,
+        limit: u64,
+    ) -> Result<Page<Pod>> {
+        let sql = match (sort, descending) {
+            (HistorySort::TerminatedAt, true) => {
+                "SELECT * FROM pods WHERE user_id = $1 AND terminated_at IS NOT NULL \
+                 ORDER BY terminated_at DESC, id DESC LIMIT $2 OFFSET $3"
+            }
+            (HistorySort::TerminatedAt, false) => {
+                "SELECT * FROM pods WHERE user_id = $1 AND terminated_at IS NOT NULL \
+                 ORDER BY terminated_at, id LIMIT $2 OFFSET $3"
+            }
+            (HistorySort::CreatedAt, true) => {
+                "SELECT * FROM pods WHERE user_id = $1 AND terminated_at IS NOT NULL \
+                 ORDER BY created_at DESC, id DESC LIMIT $2 OFFSET $3"
+            }
+            (HistorySort::CreatedAt, false) => {
+                "SELECT * FROM pods WHERE user_id = $1 AND terminated_at IS NOT NULL \
+                 ORDER BY created_at, id LIMIT $2 OFFSET $3"
+            }
+        };
+        let rows = all!(self, PodRow, sql, user.as_str(), bound(limit), bound(offset))?;
+        let sql = "SELECT COUNT(*) FROM pods WHERE user_id = $1 AND terminated_at IS NOT NULL";
+        let total = opt!(self, (i64,), sql, user.as_str())?;
+        Ok(Page { items: pods(rows)?, total: total.map_or(0, |(total,)| total.unsigned_abs()) })
+    }
+
+    /// Writes what the reconciler owns of a pod, if nobody has since `expected`; whether it did.
+    /// Progress never shrinks within an attempt: it is also written beside (see
+    /// [`Tx::pod_progress`]).
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub async fn pod_update(&mut self, pod: &Pod, expected: i64) -> Result<bool> {
+        let changed = exec!(
+            self,
+            "UPDATE pods SET placement = $3, image = $4, machine = $5, \
+             progress = CASE WHEN attempt = $6 AND progress > $9 THEN progress ELSE $9 END, \
+             attempt = $6, attempt_failed = $7, failure = $8, ready_at = $10, restarts = $11, setbacks = $12, \
+             next_at = $13, updated_at = $14, terminated_at = $15, version = $2 + 1 WHERE id = $1 AND version = $2",
+            pod.id.as_str(),
+            expected,
+            optional_json(&pod.placement)?,
+            to_json(&pod.image)?,
+            to_json(&pod.machine)?,
+            i64::from(pod.attempt),
+            optional_json(&pod.attempt_failed)?,
+            optional_json(&pod.failure)?,
+            i64::from(pod.progress),
+            pod.ready_at.map(Timestamp::as_millis),
+            i64::from(pod.restarts),
+            i64::from(pod.setbacks),
+            pod.next_at.as_millis(),
+            pod.updated_at.as_millis(),
+            pod.terminated_at.map(Timestamp::as_millis)
+        )?;
+        Ok(changed == 1)
+    }
+
+    /// Writes that the user wants a pod gone, whatever the reconciler is doing; whether that is new.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub async fn pod_set_gone(&mut self, id: &PodId, now: Timestamp) -> Result<bool> {
+        let sql = "UPDATE pods SET desired = 'gone', generation = generation + 1, next_at = $2, setbacks = 0, \
+                   updated_at = $2 WHERE id = $1 AND desired <> 'gone' AND terminated_at IS NULL";
+        Ok(exec!(self, sql, id.as_str(), now.as_millis())? == 1)
+    }
+
+    /// Writes the progress of an attempt, if it has grown and the attempt is still that one.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub async fn pod_progress(&mut self, id: &PodId, attempt: u32, percent: u8, now: Timestamp) -> Result<bool> {
+        let sql = "UPDATE pods SET progress = $3, updated_at = $4 WHERE id = $1 AND attempt = $2 AND progress < $3 \
+                   AND terminated_at IS NULL";
+        let changed = exec!(self, sql, id.as_str(), i64::from(attempt), i64::from(percent), now.as_millis())?;
+        Ok(changed == 1)
+    }
+
+    /// Ids of all live pods, and when each wants to be looked at.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub async fn pod_live_ids(&mut self) -> Result<Vec<(PodId, Timestamp)>> {
+        let sql = "SELECT id, next_at FROM pods WHERE terminated_at IS NULL ORDER BY next_at, id";
+        let rows = all!(self, (String, i64), sql)?;
+        Ok(rows.into_iter().map(|(id, at)| (PodId::from_stored(id), Timestamp::from_millis(at))).collect())
+    }
+
+    /// All live pods that were placed on a host.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub async fn pod_list_on_host(&mut self, host: &HostId) -> Result<Vec<Pod>> {
+        let sql = "SELECT * FROM pods WHERE host_id = $1 AND terminated_at IS NULL ORDER BY id";
+        pods(all!(self, PodRow, sql, host.as_str())?)
+    }
+}

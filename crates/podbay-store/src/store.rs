@@ -1,0 +1,202 @@
+//! The database: opened, migrated, read; writing is in `write`.
+
+use crate::write::{self, Writer};
+use crate::{Result, StoreError};
+use sqlx::pool::PoolConnection;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, Postgres, Sqlite, SqlitePool};
+use sqlx::postgres::{PgPool, PgPoolOptions};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// How long SQLite waits for another process (a backup) that holds the file.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a caller waits for a connection of a pool.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Most connections to PostgreSQL.
+const POSTGRES_CONNECTIONS_MAX: u32 = 16;
+
+/// Where the database is, and how it is read.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// A path of a SQLite file (also as `sqlite://path`), or a `postgres://` URL.
+    pub url: String,
+    /// Readers of a SQLite file.
+    pub readers: u32,
+}
+
+/// The database.
+#[derive(Clone)]
+pub struct Store {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) database: Database,
+    pub(crate) commits: Arc<AtomicU64>,
+}
+
+pub(crate) enum Database {
+    /// One writer behind a queue, so that writers never meet, and a pool of readers.
+    Sqlite { readers: SqlitePool, writer: Writer },
+    /// Any number of both; the database keeps them apart.
+    Postgres(PgPool),
+}
+
+/// A connection: inside a transaction if it came from [`Store::write`], reading only otherwise.
+pub struct Tx {
+    pub(crate) connection: Connection,
+}
+
+pub(crate) enum Connection {
+    Sqlite(SqliteHandle),
+    Postgres(PoolConnection<Postgres>),
+}
+
+/// The writer's own connection travels in and out of jobs; a reader's belongs to its pool.
+pub(crate) enum SqliteHandle {
+    Writer(Box<SqliteConnection>),
+    Reader(PoolConnection<Sqlite>),
+}
+
+impl std::ops::Deref for SqliteHandle {
+    type Target = SqliteConnection;
+    fn deref(&self) -> &SqliteConnection {
+        match self {
+            Self::Writer(connection) => connection,
+            Self::Reader(connection) => connection,
+        }
+    }
+}
+
+impl std::ops::DerefMut for SqliteHandle {
+    fn deref_mut(&mut self) -> &mut SqliteConnection {
+        match self {
+            Self::Writer(connection) => connection,
+            Self::Reader(connection) => connection,
+        }
+    }
+}
+
+/// A future that a job of [`Store::write`] returns.
+pub type BoxFuture<'t, T> = Pin<Box<dyn Future<Output = T> + Send + 't>>;
+
+impl Store {
+    /// Opens the database, makes it if it is a file that is not there, and migrates it.
+    ///
+    /// # Errors
+    /// It cannot be opened, or a migration does not fit what is in it.
+    pub async fn open(settings: &Settings) -> Result<Self> {
+        let commits = Arc::new(AtomicU64::new(1));
+        let database = if settings.url.starts_with("postgres") {
+            open_postgres(&settings.url).await?
+        } else {
+            open_sqlite(settings, commits.clone()).await?
+        };
+        Ok(Self { inner: Arc::new(Inner { database, commits }) })
+    }
+
+    /// A connection for reading.
+    ///
+    /// # Errors
+    /// None was free in time, or the database does not answer.
+    pub async fn reader(&self) -> Result<Tx> {
+        let connection = match &self.inner.database {
+            Database::Sqlite { readers, .. } => Connection::Sqlite(SqliteHandle::Reader(readers.acquire().await?)),
+            Database::Postgres(pool) => Connection::Postgres(pool.acquire().await?),
+        };
+        Ok(Tx { connection })
+    }
+
+    /// Runs `job` in a transaction of its own; an `Err` or a panic undoes what it wrote. With
+    /// SQLite, jobs that wait together share one durable commit, and none is answered before it.
+    ///
+    /// # Errors
+    /// What `job` answers, or why the transaction could not be begun or committed.
+    pub async fn write<T, E, F>(&self, job: F) -> std::result::Result<T, E>
+    where
+        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, std::result::Result<T, E>> + Send + 'static,
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        match &self.inner.database {
+            Database::Sqlite { writer, .. } => writer.write(job).await,
+            Database::Postgres(pool) => {
+                // In a task of its own: a caller that goes away must not leave a transaction open.
+                let done = tokio::spawn(write::in_transaction(pool.clone(), job)).await;
+                self.inner.commits.fetch_add(1, Ordering::SeqCst);
+                match done {
+                    Ok(result) => result,
+                    Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+                    Err(error) => Err(StoreError::Unavailable(error.to_string()).into()),
+                }
+            }
+        }
+    }
+
+    /// Counts the commits of this process. What was read under one count is still true while the
+    /// count stands, if this process is the only writer.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.inner.commits.load(Ordering::SeqCst)
+    }
+
+    /// Whether nobody but this process writes.
+    #[must_use]
+    pub fn is_single_writer(&self) -> bool {
+        matches!(self.inner.database, Database::Sqlite { .. })
+    }
+
+    /// Finishes what is queued and closes all connections.
+    pub async fn close(&self) {
+        match &self.inner.database {
+            Database::Sqlite { readers, writer } => {
+                readers.close().await;
+                writer.close().await;
+            }
+            Database::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+async fn open_postgres(url: &str) -> Result<Database> {
+    let pool = PgPoolOptions::new()
+        .max_connections(POSTGRES_CONNECTIONS_MAX)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .connect(url)
+        .await?;
+    sqlx::migrate!().run(&pool).await.map_err(migration)?;
+    Ok(Database::Postgres(pool))
+}
+
+async fn open_sqlite(settings: &Settings, commits: Arc<AtomicU64>) -> Result<Database> {
+    let path = settings.url.trim_start_matches("sqlite://").trim_start_matches("sqlite:");
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        // Every commit is on the disk before it is answered: money and places depend on it.
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(BUSY_TIMEOUT)
+        .foreign_keys(true);
+    let mut connection = options.clone().connect().await?;
+    sqlx::migrate!().run(&mut connection).await.map_err(migration)?;
+    let readers = SqlitePoolOptions::new()
+        .max_connections(settings.readers.max(1))
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .connect_with(options.create_if_missing(false).read_only(true))
+        .await?;
+    Ok(Database::Sqlite { readers, writer: Writer::start(connection, commits) })
+}
+
+fn migration(error: sqlx::migrate::MigrateError) -> StoreError {
+    match error {
+        sqlx::migrate::MigrateError::Execute(error) => error.into(),
+        sqlx::migrate::MigrateError::VersionMissing(version) => StoreError::Other(format!(
+            "the database was written by a newer podbay (migration {version}); start that version or newer"
+        )),
+        other => StoreError::Other(format!("migrate the database: {other}")),
+    }
+}

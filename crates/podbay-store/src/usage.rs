@@ -1,0 +1,114 @@
+//! Intervals of usage: opened, closed once, summed elsewhere.
+
+use crate::{Result, StoreError, Tx, all, exec, opt};
+use podbay_core::usage::{Interval, UsageState};
+use podbay_core::{Micros, PodId, PricePerHour, Timestamp};
+use std::collections::HashMap;
+
+/// Ids in one IN list.
+pub(crate) const IN_LIST: usize = 16;
+
+#[derive(sqlx::FromRow)]
+struct UsageRow {
+    pod_id: String,
+    state: String,
+    price: i64,
+    started_at: i64,
+    ended_at: Option<i64>,
+}
+
+impl TryFrom<&UsageRow> for Interval {
+    type Error = StoreError;
+    fn try_from(row: &UsageRow) -> Result<Self> {
+        let state = match row.state.as_str() {
+            "running" => UsageState::Running,
+            "stopped" => UsageState::Stopped,
+            _ => {
+                let row = row.pod_id.clone();
+                return Err(StoreError::Corrupt { table: "usage_intervals", column: "state", row });
+            }
+        };
+        Ok(Self {
+            state,
+            price: Micros(row.price),
+            started_at: Timestamp::from_millis(row.started_at),
+            ended_at: row.ended_at.map(Timestamp::from_millis),
+        })
+    }
+}
+
+impl Tx {
+    /// Opens an interval; does nothing if one is open (a unique index says so, too).
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub async fn usage_open(&mut self, pod: &PodId, state: UsageState, price: PricePerHour, at: Timestamp) -> Result<()> {
+        let state = match state {
+            UsageState::Running => "running",
+            UsageState::Stopped => "stopped",
+        };
+        exec!(
+            self,
+            "INSERT INTO usage_intervals (pod_id, seq, state, price, started_at, ended_at) \
+             SELECT $1, (SELECT COALESCE(MAX(seq), 0) + 1 FROM usage_intervals WHERE pod_id = $1), $2, $3, $4, NULL \
+             WHERE NOT EXISTS (SELECT 1 FROM usage_intervals WHERE pod_id = $1 AND ended_at IS NULL)",
+            pod.as_str(),
+            state,
+            price.0,
+            at.as_millis()
+        )?;
+        Ok(())
+    }
+
+    /// Closes the open interval, not before its start; whether there was one.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub async fn usage_close(&mut self, pod: &PodId, at: Timestamp) -> Result<bool> {
+        let sql = "UPDATE usage_intervals SET ended_at = CASE WHEN started_at > $2 THEN started_at ELSE $2 END \
+                   WHERE pod_id = $1 AND ended_at IS NULL";
+        Ok(exec!(self, sql, pod.as_str(), at.as_millis())? > 0)
+    }
+
+    /// A pod's intervals, in order.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub async fn usage_list(&mut self, pod: &PodId) -> Result<Vec<Interval>> {
+        Ok(self.usage_of(std::slice::from_ref(pod)).await?.remove(pod).unwrap_or_default())
+    }
+
+    /// The intervals of several pods, each in order.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub async fn usage_of(&mut self, pods: &[PodId]) -> Result<HashMap<PodId, Vec<Interval>>> {
+        let mut intervals: HashMap<PodId, Vec<Interval>> = HashMap::new();
+        for chunk in pods.chunks(IN_LIST) {
+            // One text for every length: the missing ids are empty, and no pod has that id.
+            let id = |at: usize| chunk.get(at).map_or("", PodId::as_str);
+            let rows = all!(
+                self,
+                UsageRow,
+                "SELECT pod_id, state, price, started_at, ended_at FROM usage_intervals WHERE pod_id IN \
+                 ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) ORDER BY pod_id, seq",
+                id(0), id(1), id(2), id(3), id(4), id(5), id(6), id(7),
+                id(8), id(9), id(10), id(11), id(12), id(13), id(14), id(15)
+            )?;
+            for row in rows {
+                let interval = Interval::try_from(&row)?;
+                intervals.entry(PodId::from_stored(row.pod_id)).or_default().push(interval);
+            }
+        }
+        Ok(intervals)
+    }
+
+    /// How many intervals are open.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub async fn usage_open_count(&mut self) -> Result<u64> {
+        let row = opt!(self, (i64,), "SELECT COUNT(*) FROM usage_intervals WHERE ended_at IS NULL")?;
+        Ok(row.map_or(0, |(count,)| count.unsigned_abs()))
+    }
+}

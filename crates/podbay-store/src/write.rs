@@ -1,0 +1,217 @@
+//! Writing: the group commit of the embedded database, and plain transactions elsewhere.
+//!
+//! A durable commit waits for the disk; a hundred jobs can wait for the same one. The writer task
+//! opens a transaction, gives each waiting job a savepoint, commits once, and answers only then:
+//! nothing is acknowledged that could still be lost.
+
+use crate::store::{BoxFuture, Connection, SqliteHandle};
+use crate::{StoreError, Tx};
+use futures_util::FutureExt;
+use sqlx::postgres::PgPool;
+use sqlx::sqlite::SqliteConnection;
+use sqlx::Connection as _;
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::{mpsc, oneshot};
+
+/// Jobs that wait; one more is answered Busy.
+const QUEUE_MAX: usize = 4096;
+/// Jobs that share a commit.
+const GROUP_MAX: usize = 128;
+
+/// Runs inside the transaction, and answers once it is known whether that was committed.
+trait Job: Send {
+    fn run<'t>(self: Box<Self>, tx: &'t mut Tx) -> BoxFuture<'t, Ran>;
+    fn refuse(self: Box<Self>, error: StoreError);
+}
+
+/// A job that has run: whether to keep what it wrote, and how to answer.
+struct Ran {
+    keep: bool,
+    answer: Box<dyn FnOnce(Option<StoreError>) + Send>,
+}
+
+struct Typed<F, T, E> {
+    job: F,
+    reply: oneshot::Sender<Reply<T, E>>,
+}
+
+enum Reply<T, E> {
+    Done(Result<T, E>),
+    Panicked(Box<dyn Any + Send>),
+}
+
+impl<F, T, E> Job for Typed<F, T, E>
+where
+    F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send + 'static,
+    T: Send + 'static,
+    E: From<StoreError> + Send + 'static,
+{
+    fn run<'t>(self: Box<Self>, tx: &'t mut Tx) -> BoxFuture<'t, Ran> {
+        Box::pin(async move {
+            let Self { job, reply } = *self;
+            let reply_with = match AssertUnwindSafe(async move { job(tx).await }).catch_unwind().await {
+                Ok(result) => Reply::Done(result),
+                Err(panic) => Reply::Panicked(panic),
+            };
+            let keep = matches!(&reply_with, Reply::Done(Ok(_)));
+            let answer = move |failed: Option<StoreError>| {
+                let reply_with = match (failed, reply_with) {
+                    // What a job refused itself stays its own answer; what it wrote is lost.
+                    (Some(error), Reply::Done(Ok(_))) => Reply::Done(Err(error.into())),
+                    (_, reply) => reply,
+                };
+                // The caller may have gone; what is committed stays.
+                let _ = reply.send(reply_with);
+            };
+            Ran { keep, answer: Box::new(answer) }
+        })
+    }
+
+    fn refuse(self: Box<Self>, error: StoreError) {
+        let _ = self.reply.send(Reply::Done(Err(error.into())));
+    }
+}
+
+/// The queue in front of the one writing connection.
+pub(crate) struct Writer {
+    queue: std::sync::Mutex<Option<mpsc::Sender<Box<dyn Job>>>>,
+    task: tokio::sync::Mutex<Option<tokio::task::JoinHandle<()>>>,
+}
+
+impl Writer {
+    pub(crate) fn start(connection: SqliteConnection, commits: Arc<AtomicU64>) -> Self {
+        let (sender, receiver) = mpsc::channel(QUEUE_MAX);
+        let task = tokio::spawn(run(connection, receiver, commits));
+        Self { queue: std::sync::Mutex::new(Some(sender)), task: tokio::sync::Mutex::new(Some(task)) }
+    }
+
+    pub(crate) async fn write<T, E, F>(&self, job: F) -> Result<T, E>
+    where
+        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send + 'static,
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let closed = || StoreError::Unavailable("the database is closed".into());
+        let queue = self.queue.lock().ok().and_then(|queue| queue.clone()).ok_or_else(closed)?;
+        let (reply, answer) = oneshot::channel();
+        let job: Box<dyn Job> = Box::new(Typed { job, reply });
+        queue.try_send(job).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => StoreError::Busy("too many writes are waiting".into()),
+            mpsc::error::TrySendError::Closed(_) => closed(),
+        })?;
+        match answer.await {
+            Ok(Reply::Done(result)) => result,
+            Ok(Reply::Panicked(panic)) => std::panic::resume_unwind(panic),
+            Err(_) => Err(closed().into()),
+        }
+    }
+
+    pub(crate) async fn close(&self) {
+        if let Ok(mut queue) = self.queue.lock() {
+            queue.take();
+        }
+        if let Some(task) = self.task.lock().await.take()
+            && let Err(error) = task.await
+        {
+            tracing::error!(%error, "the database writer ended badly");
+        }
+    }
+}
+
+async fn run(connection: SqliteConnection, mut queue: mpsc::Receiver<Box<dyn Job>>, commits: Arc<AtomicU64>) {
+    let mut tx = Tx { connection: Connection::Sqlite(SqliteHandle::Writer(Box::new(connection))) };
+    let mut group = Vec::with_capacity(GROUP_MAX);
+    while queue.recv_many(&mut group, GROUP_MAX).await > 0 {
+        write_group(&mut tx, &mut group, &commits).await;
+    }
+    if let Connection::Sqlite(SqliteHandle::Writer(connection)) = tx.connection {
+        let _ = connection.close().await;
+    }
+}
+
+async fn write_group(tx: &mut Tx, group: &mut Vec<Box<dyn Job>>, commits: &AtomicU64) {
+    if let Err(error) = crate::exec!(tx, "BEGIN IMMEDIATE") {
+        group.drain(..).for_each(|job| job.refuse(error.clone()));
+        return;
+    }
+    let mut answers = Vec::with_capacity(group.len());
+    let mut failed = None;
+    for job in group.drain(..) {
+        if let Some(error) = &failed {
+            job.refuse(StoreError::clone(error));
+            continue;
+        }
+        match run_one(tx, job).await {
+            Ok(answer) => answers.push(answer),
+            Err((answer, error)) => {
+                answers.extend(answer);
+                failed = Some(error);
+            }
+        }
+    }
+    if failed.is_none() {
+        failed = crate::exec!(tx, "COMMIT").err();
+    }
+    if failed.is_some() {
+        // It may have been rolled back already (disk full): then this fails, and that is fine.
+        let _ = crate::exec!(tx, "ROLLBACK");
+    }
+    commits.fetch_add(1, Ordering::SeqCst);
+    for answer in answers {
+        answer(failed.clone());
+    }
+}
+
+type Answer = Box<dyn FnOnce(Option<StoreError>) + Send>;
+
+/// One job in its savepoint. An error is one of the transaction as a whole.
+async fn run_one(tx: &mut Tx, job: Box<dyn Job>) -> Result<Answer, (Option<Answer>, StoreError)> {
+    if let Err(error) = crate::exec!(tx, "SAVEPOINT job") {
+        job.refuse(error.clone());
+        return Err((None, error));
+    }
+    let Ran { keep, answer } = job.run(tx).await;
+    let closed = if keep {
+        crate::exec!(tx, "RELEASE job")
+    } else {
+        match crate::exec!(tx, "ROLLBACK TO job") {
+            Ok(_) => crate::exec!(tx, "RELEASE job"),
+            error => error,
+        }
+    };
+    match closed {
+        Ok(_) => Ok(answer),
+        Err(error) => Err((Some(answer), error)),
+    }
+}
+
+/// A transaction of its own, for a database that keeps writers apart itself.
+pub(crate) async fn in_transaction<T, E, F>(pool: PgPool, job: F) -> Result<T, E>
+where
+    F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send + 'static,
+    E: From<StoreError>,
+{
+    let connection = pool.acquire().await.map_err(StoreError::from)?;
+    let mut tx = Tx { connection: Connection::Postgres(connection) };
+    crate::exec!(&mut tx, "BEGIN ISOLATION LEVEL READ COMMITTED")?;
+    match AssertUnwindSafe(job(&mut tx)).catch_unwind().await {
+        Ok(Ok(value)) => match crate::exec!(&mut tx, "COMMIT") {
+            Ok(_) => Ok(value),
+            Err(error) => {
+                let _ = crate::exec!(&mut tx, "ROLLBACK");
+                Err(error.into())
+            }
+        },
+        Ok(Err(error)) => {
+            let _ = crate::exec!(&mut tx, "ROLLBACK");
+            Err(error)
+        }
+        Err(panic) => {
+            let _ = crate::exec!(&mut tx, "ROLLBACK");
+            std::panic::resume_unwind(panic)
+        }
+    }
+}
