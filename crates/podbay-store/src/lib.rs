@@ -21,7 +21,7 @@ pub use account::{ApiKeyRecord, SshKeyRecord, User};
 pub use error::StoreError;
 pub use event::Event;
 pub use pod::HistorySort;
-pub use store::{Settings, Store, Tx};
+pub use store::{BoxFuture, Settings, Store, Tx};
 
 /// A part of a list, and how long the whole is.
 #[derive(Clone, Debug, PartialEq)]

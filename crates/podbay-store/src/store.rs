@@ -11,6 +11,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+/// Readers of a SQLite file: enough that a slow list holds nobody up.
+const READERS: u32 = 4;
 /// How long SQLite waits for another process (a backup) that holds the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a caller waits for a connection of a pool.
@@ -25,6 +27,17 @@ pub struct Settings {
     pub url: String,
     /// Readers of a SQLite file.
     pub readers: u32,
+    /// Most pages (of 4 KiB) that a SQLite file may grow to; beyond, writes are refused as on a
+    /// full disk.
+    pub pages_max: Option<u32>,
+}
+
+impl Settings {
+    /// The database of that path or URL, as a server uses it.
+    #[must_use]
+    pub fn at(url: impl Into<String>) -> Self {
+        Self { url: url.into(), readers: READERS, pages_max: None }
+    }
 }
 
 /// The database.
@@ -173,7 +186,7 @@ async fn open_postgres(url: &str) -> Result<Database> {
 
 async fn open_sqlite(settings: &Settings, commits: Arc<AtomicU64>) -> Result<Database> {
     let path = settings.url.trim_start_matches("sqlite://").trim_start_matches("sqlite:");
-    let options = SqliteConnectOptions::new()
+    let mut options = SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
@@ -181,6 +194,9 @@ async fn open_sqlite(settings: &Settings, commits: Arc<AtomicU64>) -> Result<Dat
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(BUSY_TIMEOUT)
         .foreign_keys(true);
+    if let Some(pages) = settings.pages_max {
+        options = options.pragma("max_page_count", pages.to_string());
+    }
     let mut connection = options.clone().connect().await?;
     sqlx::migrate!().run(&mut connection).await.map_err(migration)?;
     let readers = SqlitePoolOptions::new()
