@@ -1,0 +1,282 @@
+//! One method per route.
+
+use super::{Client, Error};
+use crate::Empty;
+use crate::api_keys::{ApiKey, ApiKeyCreated, CreateApiKey};
+use crate::availability::{GpuAvailability, OfferMap, PriceSummary};
+use crate::events::PodEvent;
+use crate::page::{Data, NumberedPage, OffsetPage};
+use crate::pods::{CreatePod, Deleted, HistoryEntry, LogReply, Pod, PodStatusRow};
+use crate::ssh_keys::{AddSshKey, PatchSshKey, SshKey, SshKeyUpdated};
+use crate::users::WhoAmI;
+use podbay_core::limits;
+use reqwest::Method;
+use serde::de::DeserializeOwned;
+
+const NOTHING: Option<&Empty> = None;
+/// Most pages that are read of one list: a server whose count is wrong must not hold us for ever.
+const PAGES_MAX: u32 = 1_000;
+
+/// Which offers to list; everything that is not set lets all pass.
+#[derive(Clone, Debug, Default)]
+pub struct OfferFilter {
+    /// Regions, any of them.
+    pub regions: Vec<String>,
+    /// GPUs.
+    pub gpu_count: Option<u32>,
+    /// GPU model.
+    pub gpu_type: Option<String>,
+    /// Socket.
+    pub socket: Option<String>,
+    /// Security class.
+    pub security: Option<String>,
+    /// Data centre.
+    pub data_center_id: Option<String>,
+    /// Offer.
+    pub cloud_id: Option<String>,
+    /// Disks near which it must be.
+    pub disks: Vec<String>,
+}
+
+impl OfferFilter {
+    fn pairs(&self) -> Vec<(&'static str, String)> {
+        let one = [
+            ("gpu_count", self.gpu_count.map(|count| count.to_string())),
+            ("gpu_type", self.gpu_type.clone()),
+            ("socket", self.socket.clone()),
+            ("security", self.security.clone()),
+            ("data_center_id", self.data_center_id.clone()),
+            ("cloud_id", self.cloud_id.clone()),
+        ];
+        let regions = self.regions.iter().map(|region| ("regions", region.clone()));
+        let disks = self.disks.iter().map(|disk| ("disks", disk.clone()));
+        let one = one.into_iter().filter_map(|(key, value)| Some((key, value?)));
+        one.chain(regions).chain(disks).collect()
+    }
+}
+
+/// What the history is sorted by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SortBy {
+    /// The end.
+    #[default]
+    TerminatedAt,
+    /// The order.
+    CreatedAt,
+}
+
+/// Which way it is sorted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SortOrder {
+    /// Latest first.
+    #[default]
+    Descending,
+    /// Earliest first.
+    Ascending,
+}
+
+/// Which part of the history.
+#[derive(Clone, Copy, Debug)]
+pub struct HistoryQuery {
+    /// Sorted by.
+    pub sort_by: SortBy,
+    /// Which way.
+    pub sort_order: SortOrder,
+    /// Rows to skip.
+    pub offset: u64,
+    /// Most rows.
+    pub limit: u32,
+}
+
+impl Default for HistoryQuery {
+    fn default() -> Self {
+        let (sort_by, sort_order) = (SortBy::default(), SortOrder::default());
+        Self { sort_by, sort_order, offset: 0, limit: limits::PAGE_LIMIT_DEFAULT }
+    }
+}
+
+/// Every method: [`Error::Unreachable`] if no answer came, [`Error::Status`] if the server
+/// refused, [`Error::Malformed`] if it is no server of this API.
+#[allow(clippy::missing_errors_doc, reason = "said once, above")]
+impl Client {
+    async fn get<T: DeserializeOwned>(
+        &self,
+        segments: &[&str],
+        query: &[(&str, String)],
+    ) -> Result<T, Error> {
+        self.call(Method::GET, segments, query, NOTHING).await
+    }
+
+    async fn all<T: DeserializeOwned>(&self, segments: &[&str]) -> Result<Vec<T>, Error> {
+        let mut rows: Vec<T> = Vec::new();
+        for _ in 0..PAGES_MAX {
+            let query = part(rows.len() as u64, limits::PAGE_LIMIT_MAX);
+            let page: OffsetPage<T> = self.get(segments, &query).await?;
+            let none = page.data.is_empty();
+            rows.extend(page.data);
+            if none || rows.len() as u64 >= page.total_count {
+                break;
+            }
+        }
+        Ok(rows)
+    }
+
+    /// Live pods, one part of them.
+    pub async fn pods(&self, offset: u64, limit: u32) -> Result<OffsetPage<Pod>, Error> {
+        self.get(&["pods"], &part(offset, limit)).await
+    }
+
+    /// Live pods, all of them.
+    pub async fn pods_all(&self) -> Result<Vec<Pod>, Error> {
+        self.all(&["pods"]).await
+    }
+
+    /// One live pod.
+    pub async fn pod(&self, id: &str) -> Result<Pod, Error> {
+        self.get(&["pods", id], &[]).await
+    }
+
+    /// Orders a pod.
+    pub async fn pod_create(&self, order: &CreatePod) -> Result<Pod, Error> {
+        self.call(Method::POST, &["pods"], &[], Some(order)).await
+    }
+
+    /// Deletes a pod.
+    pub async fn pod_delete(&self, id: &str) -> Result<Deleted, Error> {
+        self.call(Method::DELETE, &["pods", id], &[], NOTHING).await
+    }
+
+    /// Status of these pods; those that are gone are missing. Without ids: of all live ones.
+    pub async fn pod_statuses(&self, ids: &[&str]) -> Result<Vec<PodStatusRow>, Error> {
+        let query: Vec<_> = ids.iter().map(|id| ("pod_ids", (*id).to_owned())).collect();
+        let rows: Data<Option<Vec<PodStatusRow>>> = self.get(&["pods", "status"], &query).await?;
+        Ok(rows.data.unwrap_or_default())
+    }
+
+    /// Pods that have ended.
+    pub async fn pod_history(&self, query: &HistoryQuery) -> Result<OffsetPage<HistoryEntry>, Error> {
+        let sort_by = match query.sort_by {
+            SortBy::TerminatedAt => "terminatedAt",
+            SortBy::CreatedAt => "createdAt",
+        };
+        let sort_order = match query.sort_order {
+            SortOrder::Descending => "desc",
+            SortOrder::Ascending => "asc",
+        };
+        let mut pairs = vec![("sort_by", sort_by.to_owned()), ("sort_order", sort_order.to_owned())];
+        pairs.extend(part(query.offset, query.limit));
+        self.get(&["pods", "history"], &pairs).await
+    }
+
+    /// The last lines that the pod's first process wrote.
+    pub async fn pod_log(&self, id: &str, tail: u32) -> Result<LogReply, Error> {
+        self.get(&["pods", id, "log"], &[("tail", tail.to_string())]).await
+    }
+
+    /// What happened to a pod after the event `after`, oldest first.
+    pub async fn pod_events(&self, id: &str, after: i64, limit: u32) -> Result<Vec<PodEvent>, Error> {
+        let query = [("after", after.to_string()), ("limit", limit.to_string())];
+        Ok(self.get::<Data<Vec<PodEvent>>>(&["pods", id, "events"], &query).await?.data)
+    }
+
+    /// One page of the offers, counted from 1.
+    pub async fn offers(
+        &self,
+        filter: &OfferFilter,
+        page: u32,
+        page_size: u32,
+    ) -> Result<NumberedPage<GpuAvailability>, Error> {
+        self.offer_page("gpus", filter, page, page_size).await
+    }
+
+    /// All offers of one machine.
+    pub async fn offers_all(&self, filter: &OfferFilter) -> Result<Vec<GpuAvailability>, Error> {
+        let mut rows: Vec<GpuAvailability> = Vec::new();
+        for number in 1..=PAGES_MAX {
+            let page = self.offers(filter, number, limits::PAGE_SIZE_MAX).await?;
+            let none = page.items.is_empty();
+            rows.extend(page.items);
+            if none || rows.len() as u64 >= page.total_count {
+                break;
+            }
+        }
+        Ok(rows)
+    }
+
+    /// One page of the offers of several machines, counted from 1.
+    pub async fn offers_multi_node(
+        &self,
+        filter: &OfferFilter,
+        page: u32,
+        page_size: u32,
+    ) -> Result<NumberedPage<GpuAvailability>, Error> {
+        self.offer_page("multi-node", filter, page, page_size).await
+    }
+
+    async fn offer_page(
+        &self,
+        list: &str,
+        filter: &OfferFilter,
+        page: u32,
+        page_size: u32,
+    ) -> Result<NumberedPage<GpuAvailability>, Error> {
+        let mut query = filter.pairs();
+        query.extend([("page", page.to_string()), ("page_size", page_size.to_string())]);
+        self.get(&["availability", list], &query).await
+    }
+
+    /// Offers by GPU type: the legacy form.
+    pub async fn offer_map(&self, filter: &OfferFilter) -> Result<OfferMap, Error> {
+        self.get(&["availability", ""], &filter.pairs()).await
+    }
+
+    /// Prices by GPU type, count and region.
+    pub async fn gpu_summary(&self) -> Result<PriceSummary, Error> {
+        self.get(&["availability", "gpu-summary"], &[]).await
+    }
+
+    /// The account's SSH keys.
+    pub async fn ssh_keys(&self) -> Result<Vec<SshKey>, Error> {
+        self.all(&["ssh_keys"]).await
+    }
+
+    /// Adds an SSH key.
+    pub async fn ssh_key_add(&self, key: &AddSshKey) -> Result<SshKey, Error> {
+        self.call(Method::POST, &["ssh_keys"], &[], Some(key)).await
+    }
+
+    /// Deletes an SSH key.
+    pub async fn ssh_key_delete(&self, id: &str) -> Result<(), Error> {
+        self.call::<Empty>(Method::DELETE, &["ssh_keys", id], &[], NOTHING).await.map(|_| ())
+    }
+
+    /// Makes an SSH key the primary one.
+    pub async fn ssh_key_set_primary(&self, id: &str) -> Result<SshKeyUpdated, Error> {
+        let change = PatchSshKey { is_primary: true };
+        self.call(Method::PATCH, &["ssh_keys", id], &[], Some(&change)).await
+    }
+
+    /// Who the key belongs to, and what it may do.
+    pub async fn whoami(&self) -> Result<WhoAmI, Error> {
+        Ok(self.get::<Data<WhoAmI>>(&["user", "whoami"], &[]).await?.data)
+    }
+
+    /// The account's API keys, revoked ones included.
+    pub async fn api_keys(&self) -> Result<Vec<ApiKey>, Error> {
+        Ok(self.get::<Data<Vec<ApiKey>>>(&["api_keys"], &[]).await?.data)
+    }
+
+    /// Makes an API key.
+    pub async fn api_key_create(&self, key: &CreateApiKey) -> Result<ApiKeyCreated, Error> {
+        self.call(Method::POST, &["api_keys"], &[], Some(key)).await
+    }
+
+    /// Revokes an API key.
+    pub async fn api_key_revoke(&self, id: &str) -> Result<(), Error> {
+        self.call::<Empty>(Method::DELETE, &["api_keys", id], &[], NOTHING).await.map(|_| ())
+    }
+}
+
+fn part(offset: u64, limit: u32) -> Vec<(&'static str, String)> {
+    vec![("offset", offset.to_string()), ("limit", limit.to_string())]
+}

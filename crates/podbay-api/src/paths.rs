@@ -1,0 +1,42 @@
+//! The paths below [`BASE`]. Each is also served with a slash at its end.
+
+/// What all paths begin with.
+pub const BASE: &str = "/api/v1";
+
+/// Pods: GET lists, POST orders.
+pub const PODS: &str = "/pods";
+/// Status of several pods.
+pub const PODS_STATUS: &str = "/pods/status";
+/// Pods that have ended.
+pub const PODS_HISTORY: &str = "/pods/history";
+/// One pod: GET, DELETE.
+pub const POD: &str = "/pods/{id}";
+/// Its log.
+pub const POD_LOG: &str = "/pods/{id}/log";
+/// The same, under the name that some documents have.
+pub const POD_LOGS: &str = "/pods/{id}/logs";
+/// What happened to it (an addition).
+pub const POD_EVENTS: &str = "/pods/{id}/events";
+/// Offers, as a map (legacy).
+pub const AVAILABILITY: &str = "/availability";
+/// Offers of one machine.
+pub const AVAILABILITY_GPUS: &str = "/availability/gpus";
+/// Price summary.
+pub const AVAILABILITY_GPU_SUMMARY: &str = "/availability/gpu-summary";
+/// Offers of several machines.
+pub const AVAILABILITY_MULTI_NODE: &str = "/availability/multi-node";
+/// SSH keys: GET lists, POST adds.
+pub const SSH_KEYS: &str = "/ssh_keys";
+/// One SSH key: DELETE, PATCH.
+pub const SSH_KEY: &str = "/ssh_keys/{id}";
+/// Who the key belongs to.
+pub const WHOAMI: &str = "/user/whoami";
+/// API keys: GET lists, POST makes (an addition).
+pub const API_KEYS: &str = "/api_keys";
+/// One API key: DELETE revokes (an addition).
+pub const API_KEY: &str = "/api_keys/{id}";
+
+/// Whether the process is up. Not below [`BASE`], and needs no key.
+pub const HEALTHZ: &str = "/healthz";
+/// Whether it can serve. Not below [`BASE`], and needs no key.
+pub const READYZ: &str = "/readyz";

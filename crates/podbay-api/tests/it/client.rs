@@ -1,0 +1,183 @@
+//! The client against a scripted server: what it sends, when it tries again, how it fails.
+
+use podbay_api::client::{Client, Error, HistoryQuery, OfferFilter, Retry};
+use podbay_api::paths;
+use podbay_api::pods::CreatePod;
+use podbay_api::ssh_keys::AddSshKey;
+use serde_json::json;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex, Once};
+use std::time::Duration;
+
+/// One request as it came: first line, headers in lower case, body.
+type Seen = Arc<Mutex<Vec<(String, Vec<String>, String)>>>;
+
+/// A server that gives these answers, one per connection, and then goes away.
+fn serve(answers: Vec<(u16, &'static str, String)>) -> (Client, Seen) {
+    static PROVIDER: Once = Once::new();
+    PROVIDER.call_once(|| rustls::crypto::ring::default_provider().install_default().unwrap());
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let base = format!("http://{}/api/v1/", listener.local_addr().unwrap());
+    let seen = Seen::default();
+    let log = Arc::clone(&seen);
+    std::thread::spawn(move || {
+        for (status, header, body) in answers {
+            let (stream, _) = listener.accept().unwrap();
+            let mut reader = BufReader::new(stream);
+            let mut lines = Vec::new();
+            loop {
+                let mut line = String::new();
+                reader.read_line(&mut line).unwrap();
+                if line.trim().is_empty() {
+                    break;
+                }
+                lines.push(line.trim().to_owned());
+            }
+            let first = lines.remove(0);
+            let headers: Vec<String> = lines.iter().map(|line| line.to_ascii_lowercase()).collect();
+            let length = headers.iter().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+            let mut sent = vec![0; length.unwrap_or(0)];
+            reader.read_exact(&mut sent).unwrap();
+            log.lock().unwrap().push((first, headers, String::from_utf8(sent).unwrap()));
+            let mut answer =
+                format!("HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: {}\r\n", body.len());
+            answer.push_str(header);
+            answer.push_str("\r\n");
+            answer.push_str(&body);
+            reader.get_mut().write_all(answer.as_bytes()).unwrap();
+        }
+    });
+    let retry = Retry { attempts_max: 3, wait_min: Duration::ZERO, wait_max: Duration::from_secs(1) };
+    (Client::new(&base, Some(" pbk_x \n")).unwrap().with_retry(retry), seen)
+}
+
+fn ok(body: serde_json::Value) -> (u16, &'static str, String) {
+    (200, "", body.to_string())
+}
+
+fn firsts(seen: &Seen) -> Vec<String> {
+    seen.lock().unwrap().iter().map(|(first, ..)| first.trim_end_matches(" HTTP/1.1").to_owned()).collect()
+}
+
+fn page(total: u64, data: serde_json::Value) -> (u16, &'static str, String) {
+    ok(json!({"total_count": total, "offset": 0, "limit": 1000, "data": data, "status": null}))
+}
+
+fn key(id: &str) -> serde_json::Value {
+    json!({"id": id, "userId": "u", "name": "n", "publicKey": "p", "isPrimary": false, "isUserKey": true,
+        "createdAt": "t", "updatedAt": "t"})
+}
+
+#[tokio::test]
+async fn a_call_carries_the_key_and_names_the_program() {
+    let (client, seen) = serve(vec![ok(json!({"data": [], "status": null}))]);
+    assert!(client.api_keys().await.unwrap().is_empty());
+    let (first, headers, _) = seen.lock().unwrap()[0].clone();
+    assert_eq!(first, "GET /api/v1/api_keys HTTP/1.1");
+    assert!(headers.contains(&"authorization: bearer pbk_x".to_owned()), "{headers:?}");
+    assert!(headers.contains(&format!("user-agent: podbay/{}", env!("CARGO_PKG_VERSION"))), "{headers:?}");
+}
+
+#[tokio::test]
+async fn ids_are_escaped_and_arrays_are_repeated() {
+    let nothing = json!({"detail": "Not found"}).to_string();
+    let (client, seen) = serve(vec![
+        (404, "", nothing),
+        ok(json!({"data": null, "status": null})),
+        ok(json!({"items": [], "totalCount": 0})),
+        page(0, json!([])),
+        ok(json!({})),
+    ]);
+    assert_eq!(client.pod("a/b?c").await.unwrap_err().status(), Some(404));
+    assert!(matches!(client.pod("..").await, Err(Error::Setup(_))));
+    assert!(client.pod_statuses(&["a", "b&c"]).await.unwrap().is_empty());
+    let filter = OfferFilter {
+        regions: vec!["eu_west".into(), "canada".into()],
+        gpu_count: Some(2),
+        ..OfferFilter::default()
+    };
+    assert!(client.offers_all(&filter).await.unwrap().is_empty());
+    client.pod_history(&HistoryQuery::default()).await.unwrap();
+    client.offer_map(&OfferFilter::default()).await.unwrap();
+    assert_eq!(
+        firsts(&seen),
+        [
+            "GET /api/v1/pods/a%2Fb%3Fc",
+            "GET /api/v1/pods/status?pod_ids=a&pod_ids=b%26c",
+            "GET /api/v1/availability/gpus?gpu_count=2&regions=eu_west&regions=canada&page=1&page_size=100",
+            "GET /api/v1/pods/history?sort_by=terminatedAt&sort_order=desc&offset=0&limit=100",
+            "GET /api/v1/availability/",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_list_is_read_to_its_end() {
+    let (client, seen) = serve(vec![page(3, json!([key("1"), key("2")])), page(3, json!([key("3")]))]);
+    let ids: Vec<String> = client.ssh_keys().await.unwrap().into_iter().map(|key| key.id).collect();
+    assert_eq!(ids, ["1", "2", "3"]);
+    assert!(firsts(&seen)[1].contains("offset=2"));
+    let (client, seen) = serve(vec![page(9, json!([key("1")])), page(9, json!([]))]);
+    assert_eq!(
+        client.ssh_keys().await.unwrap().len(),
+        1,
+        "a count that is too large ends with the first empty page"
+    );
+    assert_eq!(seen.lock().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_busy_server_is_asked_again_but_an_order_is_not_repeated() {
+    let busy = || (503, "retry-after: 0\r\n", json!({"detail": "later"}).to_string());
+    let (client, seen) = serve(vec![busy(), (429, "", String::new()), page(0, json!([]))]);
+    assert_eq!(client.pods(0, 5).await.unwrap().total_count, 0);
+    assert_eq!(firsts(&seen), vec!["GET /api/v1/pods?offset=0&limit=5"; 3]);
+
+    let (client, seen) = serve(vec![busy(), busy(), busy()]);
+    let error = client.pod_delete("p").await.unwrap_err();
+    assert_eq!((error.status(), error.to_string()), (Some(503), "later (HTTP 503)".into()));
+    assert_eq!(seen.lock().unwrap().len(), 3);
+
+    let (client, seen) = serve(vec![busy()]);
+    let added = AddSshKey { name: "n".into(), public_key: "p".into() };
+    assert_eq!(client.ssh_key_add(&added).await.unwrap_err().status(), Some(503));
+    assert_eq!(seen.lock().unwrap()[0].2, r#"{"name":"n","publicKey":"p"}"#);
+
+    let (client, seen) = serve(vec![(429, "retry-after: 3600\r\n", String::new())]);
+    assert_eq!(client.pods(0, 5).await.unwrap_err().to_string(), "Too Many Requests (HTTP 429)");
+    assert_eq!(seen.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn wrong_fields_reach_the_caller() {
+    let body = json!({"errors": [{"param": "body.pod.cloudId", "details": "field required"}]}).to_string();
+    let (client, _) = serve(vec![(422, "", body)]);
+    let order = json!({"pod": {"cloudId": "c", "gpuType": "CPU_NODE", "socket": "PCIe", "gpuCount": 1},
+        "provider": {"type": "primecompute"}});
+    let Err(Error::Status { status: 422, problem }) =
+        client.pod_create(&CreatePod::parse(&order).unwrap()).await
+    else {
+        panic!()
+    };
+    assert_eq!(problem.fields[0].loc, ["body", "pod", "cloudId"]);
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_and_one_that_is_another() {
+    let (client, _) = serve(vec![
+        (200, "", "<html>".into()),
+        (200, "date: Thu, 20 Aug 2026 10:00:00 GMT\r\n", "ok\n".into()),
+    ]);
+    let error = client.pods(0, 1).await.unwrap_err();
+    assert!(matches!(error, Error::Malformed { .. }), "{error}");
+    let probe = client.probe(paths::HEALTHZ).await.unwrap();
+    assert_eq!((probe.status, probe.text.as_str()), (200, "ok"));
+    assert_eq!(probe.date.as_deref(), Some("Thu, 20 Aug 2026 10:00:00 GMT"));
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let client = Client::new(&format!("http://{closed}"), None).unwrap();
+    let error = client.pods(0, 1).await.unwrap_err();
+    assert!(matches!(error, Error::Unreachable { .. }));
+    assert!(error.to_string().starts_with(&format!("cannot reach http://{closed}: ")), "{error}");
+    assert!(error.to_string().contains("refused"), "{error}");
+}

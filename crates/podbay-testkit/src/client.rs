@@ -1,0 +1,102 @@
+//! A user of the API in a test.
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, Method, Request, StatusCode, header};
+use serde_json::Value;
+use tower::ServiceExt;
+
+/// Somebody with a key, or without.
+#[derive(Clone)]
+pub struct Client {
+    router: Router,
+    key: Option<String>,
+}
+
+/// What came back.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// Status code.
+    pub status: StatusCode,
+    /// Headers.
+    pub headers: HeaderMap,
+    /// The body, which is JSON on every path.
+    pub json: Value,
+}
+
+impl Reply {
+    /// The body of a reply that must be a success.
+    #[must_use]
+    #[track_caller]
+    pub fn ok(self) -> Value {
+        assert_eq!(self.status, StatusCode::OK, "{}", self.json);
+        assert!(self.json.is_object(), "every success is an object: {}", self.json);
+        self.json
+    }
+
+    /// The `detail` of a reply that must have that code.
+    #[must_use]
+    #[track_caller]
+    pub fn error(self, status: u16) -> String {
+        assert_eq!(self.status.as_u16(), status, "{}", self.json);
+        match &self.json["detail"] {
+            Value::String(text) => text.clone(),
+            _ => self.json["message"].as_str().unwrap_or_else(|| panic!("no text in {}", self.json)).to_owned(),
+        }
+    }
+}
+
+impl Client {
+    /// A client with that bearer token.
+    #[must_use]
+    pub fn new(router: Router, key: Option<String>) -> Self {
+        Self { router, key }
+    }
+
+    /// The same client with another token.
+    #[must_use]
+    pub fn with_key(&self, key: &str) -> Self {
+        Self { router: self.router.clone(), key: Some(key.to_owned()) }
+    }
+
+    /// The token.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        self.key.as_deref().unwrap_or_default()
+    }
+
+    /// Sends raw bytes.
+    pub async fn send(&self, method: Method, path: &str, body: Vec<u8>) -> Reply {
+        let mut request = Request::builder().method(method).uri(path).header(header::CONTENT_TYPE, "application/json");
+        if let Some(key) = &self.key {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {key}"));
+        }
+        let request = request.body(Body::from(body)).expect("a request");
+        let response = self.router.clone().oneshot(request).await.expect("the router never fails");
+        let (parts, body) = response.into_parts();
+        let bytes = axum::body::to_bytes(body, usize::MAX).await.expect("a body");
+        let json = serde_json::from_slice(&bytes)
+            .unwrap_or_else(|error| panic!("{path} answered no JSON ({error}): {:?}", String::from_utf8_lossy(&bytes)));
+        Reply { status: parts.status, headers: parts.headers, json }
+    }
+
+    /// GET.
+    pub async fn get(&self, path: &str) -> Reply {
+        self.send(Method::GET, path, Vec::new()).await
+    }
+
+    /// DELETE.
+    pub async fn delete(&self, path: &str) -> Reply {
+        self.send(Method::DELETE, path, Vec::new()).await
+    }
+
+    /// POST of a JSON value.
+    pub async fn post(&self, path: &str, body: &Value) -> Reply {
+        self.send(Method::POST, path, body.to_string().into_bytes()).await
+    }
+
+    /// PATCH of a JSON value.
+    pub async fn patch(&self, path: &str, body: &Value) -> Reply {
+        self.send(Method::PATCH, path, body.to_string().into_bytes()).await
+    }
+}

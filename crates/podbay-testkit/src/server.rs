@@ -1,0 +1,222 @@
+//! The real server over a scripted world.
+
+use crate::{Client, ManualClock};
+use axum::Router;
+use podbay_core::place::{CpuSize, HostFacts};
+use podbay_core::published::UserRole;
+use podbay_core::{HostId, InstallId, PodId};
+use podbay_provider::fake::{Fake, Image, World};
+use podbay_server::app::{App, Chance, Clock, Parts, Tuning, owner};
+use podbay_server::{Config, http, lifecycle, reconcile, tasks};
+use podbay_store::{Settings, Store};
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// Passes after which a server that is still busy is taken for one that never comes to rest.
+const STEPS_MAX: usize = 100_000;
+
+/// A server, its world, and time.
+pub struct TestServer {
+    /// The clock of both.
+    pub clock: ManualClock,
+    /// The scripted host.
+    pub world: World,
+    /// The server's inside.
+    pub app: Arc<App>,
+    router: Router,
+    config: Config,
+    folder: Arc<TempDir>,
+    seed: u64,
+    keys: Mutex<HashMap<String, String>>,
+}
+
+impl TestServer {
+    /// A server with a roomy host and one image.
+    pub async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// A server with another configuration.
+    pub async fn with(configure: impl FnOnce(&mut Config)) -> Self {
+        let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
+        let mut config = Config { data_dir: folder.path().to_owned(), ..Config::default() };
+        config.cpu_sizes = vec![
+            CpuSize { vcpus: 1, memory_gb: 2, disk_gb: 10 },
+            CpuSize { vcpus: 4, memory_gb: 16, disk_gb: 40 },
+        ];
+        configure(&mut config);
+        let clock = ManualClock::default();
+        let world = world(&clock);
+        let app = start(&config, &clock, &world, 1).await;
+        let router = http::router(app.clone());
+        Self { clock, world, app, router, config, folder, seed: 1, keys: Mutex::default() }
+    }
+
+    /// Drops the server as a crash would, and starts it again on the same database and world.
+    pub async fn restart(&mut self) {
+        self.seed += 1;
+        self.app = start(&self.config, &self.clock, &self.world, self.seed).await;
+        self.router = http::router(self.app.clone());
+        self.app.driver.wake_all(&self.app).await.expect("rows");
+    }
+
+    /// The client of a user with a full key, made at the first call.
+    pub async fn user(&self, name: &str) -> Client {
+        let known = self.keys.lock().expect("keys").get(name).cloned();
+        let key = match known {
+            Some(key) => key,
+            None => {
+                let made = owner::user_create(&self.app, name, UserRole::User).await;
+                let key = made.expect("a user").1.reveal();
+                self.keys.lock().expect("keys").insert(name.to_owned(), key.clone());
+                key
+            }
+        };
+        Client::new(self.router.clone(), Some(key))
+    }
+
+    /// A client without a key.
+    #[must_use]
+    pub fn anonymous(&self) -> Client {
+        Client::new(self.router.clone(), None)
+    }
+
+    /// Steps the reconciler until nothing is due at the present time.
+    pub async fn settle(&self) {
+        for _ in 0..STEPS_MAX {
+            if !self.app.driver.step(&self.app).await {
+                tasks::keys::distribute(&self.app).await;
+                return;
+            }
+        }
+        panic!("the reconciler does not come to rest");
+    }
+
+    /// Moves the clock from one due time to the next, settling at each, for at most `span`.
+    pub async fn advance(&self, span: Duration) {
+        let end = self.clock.now().plus(span);
+        self.settle().await;
+        while let Some(due) = self.app.driver.next_due().filter(|due| *due <= end) {
+            self.clock.set(due.max(self.clock.now()));
+            self.settle().await;
+        }
+        self.clock.set(end);
+        self.settle().await;
+    }
+
+    /// Compares rows and world once, and settles.
+    pub async fn sweep(&self) -> reconcile::sweep::Found {
+        let found = reconcile::sweep::sweep(&self.app).await;
+        self.settle().await;
+        found
+    }
+
+    /// Deletes every pod of every user and settles: the host is empty afterwards.
+    pub async fn clear(&self) {
+        let names: Vec<String> = self.keys.lock().expect("keys").keys().cloned().collect();
+        for name in names {
+            let client = self.user(&name).await;
+            let page = client.get("/api/v1/pods?limit=1000").await.ok();
+            for pod in page["data"].as_array().expect("a list") {
+                let id = pod["id"].as_str().expect("an id");
+                let _ = client.delete(&format!("/api/v1/pods/{id}")).await;
+            }
+        }
+        self.settle().await;
+    }
+
+    /// The row of a pod.
+    pub async fn row(&self, id: &str) -> podbay_core::pod::Pod {
+        let id = PodId::parse(id).expect("a pod id");
+        let mut tx = self.app.store.reader().await.expect("a reader");
+        tx.pod_get(&id).await.expect("a row").expect("the pod")
+    }
+
+    /// Kinds of the events of a pod, in order.
+    pub async fn events(&self, id: &str) -> Vec<String> {
+        let id = PodId::parse(id).expect("a pod id");
+        let mut tx = self.app.store.reader().await.expect("a reader");
+        let events = tx.event_list(&id, 0, 1000).await.expect("events");
+        events.into_iter().map(|event| event.kind).collect()
+    }
+
+    /// The folder of the database.
+    #[must_use]
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
+    /// An order that this server takes.
+    #[must_use]
+    pub fn order() -> Value {
+        json!({
+            "pod": { "cloudId": "cpu-1x2", "gpuType": "CPU_NODE", "socket": "PCIe", "gpuCount": 1 },
+            "provider": { "type": "primecompute" },
+        })
+    }
+
+    /// A valid public key; each number gives another one.
+    #[must_use]
+    pub fn ssh_public_key(number: u8) -> String {
+        use base64::Engine as _;
+        let mut blob = Vec::new();
+        blob.extend_from_slice(&[0, 0, 0, 11]);
+        blob.extend_from_slice(b"ssh-ed25519");
+        blob.extend_from_slice(&[0, 0, 0, 32]);
+        blob.extend_from_slice(&[number; 32]);
+        format!("ssh-ed25519 {} key-{number}", base64::engine::general_purpose::STANDARD.encode(blob))
+    }
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            assert_eq!(self.world.violations(), Vec::<String>::new(), "the world saw what never may happen");
+        }
+    }
+}
+
+/// The installation of every test server.
+#[must_use]
+pub fn install_id() -> InstallId {
+    InstallId::from_bits(0xF00D)
+}
+
+fn world(clock: &ManualClock) -> World {
+    let ticking = clock.clone();
+    let facts = HostFacts {
+        vcpus: 64,
+        memory_gb: 256,
+        disk_gb: 2000,
+        architecture: "amd64".into(),
+        engine: "fake".into(),
+        ..HostFacts::default()
+    };
+    let world = World::new(facts, move || ticking.now());
+    world.image("localhost/podbay/base:latest", Image::default());
+    world.image("localhost/web", Image::default().exposing("8080/tcp").exposing("9090/udp"));
+    world
+}
+
+async fn start(config: &Config, clock: &ManualClock, world: &World, seed: u64) -> Arc<App> {
+    let ticking = clock.clone();
+    let clock = Clock::from_fn(move || ticking.now());
+    let settings = Settings::at(config.database_url());
+    let store = Store::open(&settings).await.expect("the database");
+    let app = App::new(Parts {
+        store,
+        config: config.clone(),
+        clock,
+        chance: Chance::seeded(seed),
+        install_id: install_id(),
+        host: HostId::from_stored("local".into()),
+        provider: Arc::new(Fake::new(world.clone(), install_id())),
+        host_key_secret: [7; 32],
+        tuning: Tuning { delete_wait: Duration::ZERO, probe_window: Duration::ZERO },
+    });
+    lifecycle::facts_refresh(&app).await.expect("facts");
+    app
+}

@@ -1,0 +1,177 @@
+//! Bad input gets a clear error, exactly this one, and nothing is lost.
+
+use axum::http::Method;
+use podbay_testkit::TestServer;
+use serde_json::{Value, json};
+
+/// The order with one field of `pod` replaced.
+fn with(field: &str, value: Value) -> Value {
+    let mut order = TestServer::order();
+    order["pod"][field] = value;
+    order
+}
+
+/// `param: details` of each error of a 422, which must say the same in all its three forms.
+async fn refused(server: &TestServer, body: &Value) -> Vec<String> {
+    let client = server.user("ada").await;
+    let reply = client.post("/api/v1/pods", body).await;
+    assert_eq!(reply.status, 422, "{}", reply.json);
+    let errors: Vec<String> = reply.json["errors"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|error| format!("{}: {}", error["param"].as_str().unwrap(), error["details"].as_str().unwrap()))
+        .collect();
+    let detail: Vec<String> = reply.json["detail"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|error| {
+            let loc: Vec<&str> = error["loc"].as_array().unwrap().iter().map(|part| part.as_str().unwrap()).collect();
+            format!("{}: {}", loc.join("."), error["msg"].as_str().unwrap())
+        })
+        .collect();
+    assert_eq!(errors, detail);
+    assert_eq!(client.get("/api/v1/pods").await.ok()["total_count"], 0, "a refused order leaves nothing");
+    errors
+}
+
+#[tokio::test]
+async fn each_wrong_field_of_an_order_is_named() {
+    let server = TestServer::new().await;
+    let cases = [
+        (with("gpuCount", json!(0)), "body.pod.gpuCount: must be at least 1"),
+        (with("gpuCount", json!(1_000_000_000)), "body.pod.gpuCount: must be at most 1024"),
+        (with("gpuCount", json!(1.5)), "body.pod.gpuCount: must be a whole number"),
+        (with("gpuCount", json!(8)), "body.pod.gpuCount: the offer cpu-1x2 has gpuCount 1"),
+        (with("diskSize", json!(-5)), "body.pod.diskSize: must be at least 1"),
+        (with("memory", json!(-1)), "body.pod.memory: must be at least 1"),
+        (with("memory", json!(64)), "body.pod.memory: the offer cpu-1x2 has 2 GB"),
+        (with("name", json!("x".repeat(10_000))), "body.pod.name: must have at most 255 characters"),
+        (with("name", json!("a\u{0}b")), "body.pod.name: must have no control characters"),
+        (with("name", json!("a\u{1b}[31m")), "body.pod.name: must have no control characters"),
+        (with("surprise", json!(1)), "body.pod.surprise: extra fields not permitted"),
+        (
+            with("cloudId", json!("moon")),
+            "body.pod.cloudId: no such offer; GET /api/v1/availability/gpus lists them",
+        ),
+        (with("gpuType", json!("H100_80GB")), "body.pod.gpuType: the offer cpu-1x2 has CPU_NODE"),
+        (
+            with("image", json!("flux")),
+            "body.pod.image: this image is not offered here; offered are: ubuntu_22_cuda_12",
+        ),
+        (with("sshKeyId", json!("nope")), "body.pod.sshKeyId: no such SSH key in this account"),
+        (with("envVars", json!({ "1A": "x" })), "body.pod.envVars.1A: the name of a variable has letters, digits and underscores, and begins with no digit"),
+    ];
+    for (body, expected) in cases {
+        assert_eq!(refused(&server, &body).await, [expected]);
+    }
+    let mut order = TestServer::order();
+    order["provider"] = json!({});
+    assert_eq!(refused(&server, &order).await, ["body.provider.type: field required"]);
+    let many = json!({ "pod": { "gpuCount": "x" }, "provider": 1 });
+    assert!(refused(&server, &many).await.len() >= 5, "all mistakes are told at once");
+}
+
+#[tokio::test]
+async fn what_clients_send_beside_the_specification_is_taken() {
+    let server = TestServer::new().await;
+    let ada = server.user("ada").await;
+    let mut order = TestServer::order();
+    order["unknown"] = json!({ "top": "level" });
+    order["sharedWithTeam"] = json!(false);
+    for (field, value) in [
+        ("maxPrice", json!(0)),
+        ("maxPrice", json!(null)),
+        ("image", json!(null)),
+        ("socket", json!("SXM5")),
+        ("diskSize", json!(256)),
+        ("gpuCount", json!(1.0)),
+        ("envVars", json!({ "A": "1" })),
+        ("envVars", json!([{ "key": "A", "value": "1" }])),
+    ] {
+        let mut order = order.clone();
+        order["pod"][field] = value.clone();
+        let pod = ada.post("/api/v1/pods", &order).await.ok();
+        assert_eq!(pod["resources"]["disk"], 10, "{field} = {value}: the disk is clamped to the offer's");
+        server.clear().await;
+    }
+}
+
+#[tokio::test]
+async fn bodies_that_are_no_order_are_refused() {
+    let server = TestServer::new().await;
+    let ada = server.user("ada").await;
+    for (body, expected) in [
+        ("", "body: no valid JSON: EOF while parsing a value at line 1 column 0"),
+        ("{", "body: no valid JSON: EOF while parsing an object at line 1 column 1"),
+        ("[]", "body: write a JSON object"),
+        ("\"x\"", "body: write a JSON object"),
+    ] {
+        let reply = ada.send(Method::POST, "/api/v1/pods", body.as_bytes().to_vec()).await;
+        assert_eq!(reply.error(422), expected);
+    }
+    let deep = [b"[".repeat(100_000), b"]".repeat(100_000)].concat();
+    assert!(ada.send(Method::POST, "/api/v1/pods", deep).await.error(422).contains("recursion limit"));
+    let large = format!("{{\"pod\": \"{}\"}}", "x".repeat(1024 * 1024));
+    let reply = ada.send(Method::POST, "/api/v1/pods", large.into_bytes()).await;
+    assert_eq!(reply.error(413), "the body is larger than 1048576 bytes");
+}
+
+#[tokio::test]
+async fn page_parameters_are_checked_and_clamped() {
+    let server = TestServer::new().await;
+    let ada = server.user("ada").await;
+    ada.post("/api/v1/pods", &TestServer::order()).await.ok();
+    for path in ["/api/v1/pods", "/api/v1/pods/history", "/api/v1/ssh_keys"] {
+        for bad in ["limit=-1", "limit=x", "offset=-3", "limit=1.5"] {
+            let name = bad.split('=').next().unwrap();
+            let text = ada.get(&format!("{path}?{bad}")).await.error(422);
+            assert_eq!(text, format!("query.{name}: write a whole number, 0 or more"), "{path}?{bad}");
+        }
+        let page = ada.get(&format!("{path}?limit=1000000000")).await.ok();
+        assert_eq!(page["limit"], 1000, "{path}");
+        assert_eq!(ada.get(&format!("{path}?unknown=1")).await.ok()["offset"], 0);
+    }
+    let page = ada.get("/api/v1/pods?limit=0").await.ok();
+    assert_eq!((&page["total_count"], page["data"].as_array().unwrap().len()), (&json!(1), 0));
+    let page = ada.get("/api/v1/pods?offset=99999999999999").await.ok();
+    assert_eq!((&page["total_count"], page["data"].as_array().unwrap().len()), (&json!(1), 0));
+}
+
+#[tokio::test]
+async fn ten_thousand_ids_are_too_many_and_a_thousand_are_not() {
+    let server = TestServer::new().await;
+    let ada = server.user("ada").await;
+    let ids = |count: usize| (0..count).map(|id| format!("pod_ids={id:032x}")).collect::<Vec<_>>().join("&");
+    let text = ada.get(&format!("/api/v1/pods/status?{}", ids(10_000))).await.error(422);
+    assert_eq!(text, "query.pod_ids: at most 1000 ids in one call; this has 10000");
+    assert_eq!(ada.get(&format!("/api/v1/pods/status?{}", ids(1000))).await.ok()["data"], json!([]));
+    assert_eq!(ada.get("/api/v1/pods/status?pod_ids=%00&pod_ids=../x").await.ok()["data"], json!([]));
+}
+
+#[tokio::test]
+async fn an_ssh_key_that_is_no_key_is_refused() {
+    let server = TestServer::new().await;
+    let ada = server.user("ada").await;
+    let add = async |key: &str| {
+        ada.post("/api/v1/ssh_keys", &json!({ "name": "k", "publicKey": key })).await
+    };
+    let no_key = "body.publicKey: no OpenSSH public key: one line such as `ssh-ed25519 AAAA… comment`";
+    assert_eq!(add("hello").await.error(422), no_key);
+    assert_eq!(add(&"x".repeat(9000)).await.error(422), "body.publicKey: must have at most 8192 bytes");
+    let good = TestServer::ssh_public_key(1);
+    assert_eq!(add(&format!("{good}\n{good}")).await.error(422), no_key);
+    add(&good).await.ok();
+    assert_eq!(add(&good).await.error(409), "this SSH key is registered already");
+    assert_eq!(ada.get("/api/v1/ssh_keys").await.ok()["total_count"], 1);
+}
+
+#[tokio::test]
+async fn wrong_methods_and_paths_have_json_errors() {
+    let server = TestServer::new().await;
+    let ada = server.user("ada").await;
+    assert_eq!(ada.send(Method::PUT, "/api/v1/pods", Vec::new()).await.error(405), "Method Not Allowed");
+    assert_eq!(ada.get("/api/v1/nothing").await.error(404), "Not found");
+    assert_eq!(ada.get("/").await.error(404), "Not found");
+}

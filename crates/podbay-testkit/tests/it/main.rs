@@ -1,0 +1,3 @@
+//! The server as its users see it, over a scripted world.
+
+mod matrix;

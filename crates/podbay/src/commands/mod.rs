@@ -1,0 +1,49 @@
+//! One file per noun.
+
+pub mod api_keys;
+#[cfg(feature = "server")]
+pub mod config;
+mod doctor;
+pub mod offers;
+pub mod pods;
+#[cfg(feature = "server")]
+pub mod serve;
+pub mod ssh_keys;
+mod whoami;
+
+use crate::cli::{Cli, Command};
+use crate::context::Context;
+use crate::environment::Environment;
+use crate::failure::Result;
+use crate::terminal::Terminal;
+use clap::CommandFactory;
+
+/// Runs the command that was given.
+pub async fn run(cli: Cli, environment: Environment, terminal: &mut Terminal) -> Result<()> {
+    let command = match cli.command {
+        #[cfg(feature = "server")]
+        Command::Serve(serve) => return serve.run().await,
+        #[cfg(feature = "server")]
+        Command::Config(config) => return config.run(terminal),
+        Command::Completions { shell } => return completions(shell, terminal),
+        other => other,
+    };
+    let mut context = Context::new(&cli.global, environment, terminal)?;
+    match command {
+        Command::Offers(offers) => offers.run(&mut context).await,
+        Command::Pods(pods) => pods.run(&mut context).await,
+        Command::SshKeys(keys) => keys.run(&mut context).await,
+        Command::ApiKeys(keys) => keys.run(&mut context).await,
+        Command::Whoami => whoami::run(&mut context).await,
+        Command::Doctor => doctor::run(&mut context).await,
+        Command::Completions { .. } => Ok(()),
+        #[cfg(feature = "server")]
+        Command::Serve(_) | Command::Config(_) => Ok(()),
+    }
+}
+
+fn completions(shell: clap_complete::Shell, terminal: &mut Terminal) -> Result<()> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "podbay", &mut script);
+    terminal.data(&String::from_utf8_lossy(&script))
+}

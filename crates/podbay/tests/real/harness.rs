@@ -1,0 +1,138 @@
+//! Starts the real program in a folder of its own, and kills it.
+
+use podbay_api::client::Client;
+use podbay_store::{Settings, Store, Tx};
+use serde_json::Value;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// Whether tests against a real engine were asked for; says so if not.
+pub fn engine_wanted() -> bool {
+    let wanted = std::env::var_os("PODBAY_TEST_ENGINE").is_some();
+    if !wanted {
+        eprintln!("left out: needs an engine; set PODBAY_TEST_ENGINE=1");
+    }
+    wanted
+}
+
+/// A server process and its folder.
+pub struct Real {
+    folder: TempDir,
+    child: Option<Child>,
+    url: String,
+}
+
+impl Real {
+    /// A server with an empty folder.
+    pub fn start() -> Self {
+        Self::start_with("")
+    }
+
+    /// A server with an empty folder and more configuration.
+    pub fn start_with(config: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let config = format!("[engine]\nvcpus = 64\nmemory_gb = 256\ndisk_gb = 1000\n{config}");
+        std::fs::write(folder.path().join("podbay.toml"), config).unwrap();
+        let mut real = Self { folder, child: None, url: String::new() };
+        real.up();
+        real
+    }
+
+    /// Starts the program again on the same folder.
+    pub fn up(&mut self) {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_podbay"))
+            .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
+            .arg(self.data())
+            .arg("--config")
+            .arg(self.folder.path().join("podbay.toml"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap());
+        let mut said = String::new();
+        self.url = loop {
+            let start = said.len();
+            assert!(log.read_line(&mut said).unwrap() > 0, "the server ended at its start:\n{said}");
+            if let Some((_, url)) = said[start..].split_once("is listening on ") {
+                break url.trim().to_owned();
+            }
+        };
+        // Nobody reads the rest, but the pipe must not fill.
+        std::thread::spawn(move || log.read_to_end(&mut Vec::new()));
+        self.child = Some(child);
+    }
+
+    /// kill -9.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// The folder of the test.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The owner's client.
+    pub fn client(&self) -> Client {
+        let key = std::fs::read_to_string(self.data().join("admin.key")).unwrap();
+        Client::new(&self.url, Some(key.trim())).unwrap()
+    }
+
+    /// The database, beside the running server.
+    pub async fn rows(&self) -> Tx {
+        let url = self.data().join("podbay.db").display().to_string();
+        Store::open(&Settings::at(url)).await.unwrap().reader().await.unwrap()
+    }
+
+    /// Containers of this installation, by the engine's own program.
+    pub async fn containers(&self) -> Vec<Value> {
+        let fresh = podbay_core::InstallId::from_bits(0);
+        let url = self.data().join("podbay.db").display().to_string();
+        let store = Store::open(&Settings::at(url)).await.unwrap();
+        let install = store
+            .write(move |tx| {
+                Box::pin(async move { tx.install_id(&fresh, podbay_core::Timestamp::EPOCH).await })
+            })
+            .await
+            .unwrap();
+        let output = Command::new("podman")
+            .args(["ps", "--all", "--format", "json", "--filter", &format!("label=podbay.install={install}")])
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice::<Option<Vec<Value>>>(&output.stdout).unwrap().unwrap_or_default()
+    }
+}
+
+impl Drop for Real {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            let _ = Command::new("kill").arg(child.id().to_string()).status();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// Asks again and again, a little slower each time, until the answer is there. Fails after `most`.
+pub async fn until<T>(what: &str, most: Duration, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(start.elapsed() < most, "not within {most:?}: {what}");
+        tokio::time::timeout(Duration::from_millis(20), std::future::pending::<()>()).await.unwrap_err();
+    }
+}

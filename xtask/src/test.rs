@@ -1,0 +1,34 @@
+//! `cargo xtask test [filter]`: every ring of tests, from pure functions to a person at a terminal.
+
+use crate::engine::Engine;
+use crate::postgres::Postgres;
+use crate::sh::{self, Result};
+use crate::{image, paths, person, setup, small_images};
+
+/// With a filter only the workspace's tests that match it run; `person` alone runs the last ring alone.
+pub fn main(args: &[String]) -> Result<()> {
+    let filter = args.first().map(String::as_str);
+    setup::programs(setup::What::Test)?;
+    let engine = Engine::find()?;
+    image::ensure_base(&engine)?;
+    small_images::ensure(&engine)?;
+
+    let workspace = if filter == Some("person") { Ok(()) } else { workspace(args) };
+    if matches!(filter, Some(filter) if filter != "person") {
+        return workspace;
+    }
+    if let Err(failure) = &workspace {
+        sh::say(format!("the workspace's tests failed: {failure}"));
+    }
+    // The person's walk prints its count on the very last line; nothing may follow.
+    person::walk(&engine)?;
+    workspace.map_err(|_| "".into())
+}
+
+fn workspace(args: &[String]) -> Result<()> {
+    let postgres = Postgres::start()?;
+    sh::say("PostgreSQL runs; cargo test --workspace");
+    let mut command = sh::cargo();
+    command.current_dir(paths::root()).args(["test", "--workspace", "--no-fail-fast"]).args(args);
+    sh::run(command.env("PODBAY_TEST_POSTGRES", postgres.url()).env("PODBAY_TEST_ENGINE", "1"))
+}
