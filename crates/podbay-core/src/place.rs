@@ -170,7 +170,8 @@ pub fn offers(facts: &HostFacts, terms: &Terms) -> Vec<Offer> {
 }
 
 fn cpu_offer(size: CpuSize, terms: &Terms) -> Offer {
-    let price = terms.price_vcpu.0 * i64::from(size.vcpus) + terms.price_memory_gb.0 * i64::from(size.memory_gb);
+    let price =
+        terms.price_vcpu.0 * i64::from(size.vcpus) + terms.price_memory_gb.0 * i64::from(size.memory_gb);
     Offer {
         cloud_id: format!("cpu-{}x{}", size.vcpus, size.memory_gb),
         gpu_type: GpuType::CpuNode,
@@ -214,7 +215,8 @@ pub fn gpu_type(product: &str, memory_mib: u64) -> Option<GpuType> {
     let candidates = GpuType::ALL.iter().filter_map(|candidate| {
         let (model, memory) = candidate.as_str().rsplit_once('_')?;
         let memory: u64 = memory.strip_suffix("GB")?.parse().ok()?;
-        let wanted = model.replace('_', "").replace("RTXPRO6000B", "RTXPRO6000BLACKWELL").to_ascii_uppercase();
+        let wanted =
+            model.replace('_', "").replace("RTXPRO6000B", "RTXPRO6000BLACKWELL").to_ascii_uppercase();
         squeezed.contains(&wanted).then_some((wanted.len(), u64::MAX - memory.abs_diff(gb), *candidate))
     });
     let (_, closeness, found) = candidates.max_by_key(|(length, closeness, _)| (*length, *closeness))?;

@@ -27,7 +27,9 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     let mut config = Config::load(args.config.as_deref())?;
     if let Some(listen) = &args.listen {
         config.listen = listen.parse::<SocketAddr>().map_err(|_| {
-            anyhow::anyhow!("--listen {listen}: write an address and a port, as in 127.0.0.1:8080 or 0.0.0.0:80")
+            anyhow::anyhow!(
+                "--listen {listen}: write an address and a port, as in 127.0.0.1:8080 or 0.0.0.0:80"
+            )
         })?;
     }
     if let Some(data_dir) = args.data_dir {

@@ -136,7 +136,13 @@ impl Default for Config {
             ports: PortsConfig::default(),
             prices: PricesConfig::default(),
             place: PlaceConfig::default(),
-            cpu_sizes: vec![size(1, 2, 10), size(2, 4, 20), size(4, 16, 40), size(8, 32, 80), size(16, 64, 160)],
+            cpu_sizes: vec![
+                size(1, 2, 10),
+                size(2, 4, 20),
+                size(4, 16, 40),
+                size(8, 32, 80),
+                size(16, 64, 160),
+            ],
             images: BTreeMap::from([(ImageName::Ubuntu22Cuda12, BASE_IMAGE.to_owned())]),
             registries: Vec::new(),
         }
@@ -164,7 +170,12 @@ impl Default for PricesConfig {
 
 impl Default for PlaceConfig {
     fn default() -> Self {
-        Self { region: None, country: None, data_center: Some("local".into()), security: Security::SecureCloud }
+        Self {
+            region: None,
+            country: None,
+            data_center: Some("local".into()),
+            security: Security::SecureCloud,
+        }
     }
 }
 
@@ -239,7 +250,10 @@ impl Config {
     ///
     /// # Errors
     /// Says which file, line, key or variable is wrong.
-    pub fn load_with(file: Option<&Path>, variable: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+    pub fn load_with(
+        file: Option<&Path>,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, ConfigError> {
         let (origin, text) = match file {
             None => ("defaults".to_owned(), String::new()),
             Some(path) => {
@@ -450,7 +464,10 @@ mod tests {
     #[test]
     fn mistakes_are_explained_by_line() {
         let error = load("listen = \"127.0.0.1:1\"\n[engine]\nurll = \"x\"\n", &[]).unwrap_err();
-        assert!(error.contains("podbay.toml") && error.contains("line 3") && error.contains("urll"), "{error}");
+        assert!(
+            error.contains("podbay.toml") && error.contains("line 3") && error.contains("urll"),
+            "{error}"
+        );
         let error = load("listen = 5\n", &[]).unwrap_err();
         assert!(error.contains("line 1"), "{error}");
         let error = load("", &[("PODBAY_ENGINE_VCPUS", "many")]).unwrap_err();

@@ -6,7 +6,6 @@ use crate::reconcile::Driver;
 use crate::{http, tasks};
 use anyhow::Context;
 use podbay_core::HostId;
-use podbay_provider::Provider;
 use podbay_provider::engine::{Engine, Settings as EngineSettings};
 use podbay_store::{Settings as StoreSettings, Store};
 use sha2::{Digest, Sha256};
@@ -19,8 +18,6 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Readers of the embedded database.
-const READERS: u32 = 4;
 /// Between two looks at what the host has.
 const FACTS_EVERY: Duration = Duration::from_secs(300);
 /// How long a stopping server waits for requests in flight.
@@ -65,8 +62,10 @@ pub async fn serve(config: Config, agent: &[u8]) -> anyhow::Result<()> {
 async fn build(config: Config, agent: &[u8]) -> anyhow::Result<Arc<App>> {
     let (clock, chance) = (Clock::system(), Chance::system());
     let folder = config.data_dir.clone();
-    let settings = StoreSettings { url: config.database_url(), readers: READERS };
-    let store = Store::open(&settings).await.with_context(|| format!("cannot open the database {}", redact(&settings.url)))?;
+    let settings = StoreSettings::at(config.database_url());
+    let store = Store::open(&settings)
+        .await
+        .with_context(|| format!("cannot open the database {}", redact(&settings.url)))?;
     let (fresh, now) = (chance.install_id(), clock.now());
     let install_id = store
         .write(move |tx| Box::pin(async move { Ok::<_, Error>(tx.install_id(&fresh, now).await?) }))
@@ -95,7 +94,9 @@ async fn build(config: Config, agent: &[u8]) -> anyhow::Result<Arc<App>> {
         host_key_secret,
         tuning: Tuning::default(),
     });
-    facts_refresh(&app).await.context("the container engine answers, but does not say what this machine has")?;
+    facts_refresh(&app)
+        .await
+        .context("the container engine answers, but does not say what this machine has")?;
     Ok(app)
 }
 
@@ -148,15 +149,25 @@ fn start_log(config: &Config) {
 fn greet(app: &App, address: std::net::SocketAddr, key: Option<String>) {
     let folder = app.config.data_dir.display();
     eprintln!("podbay {} is listening on http://{address}", env!("CARGO_PKG_VERSION"));
-    eprintln!("  pods are reached at {}, ports {}–{}", app.config.advertised(), app.config.ports.first, app.config.ports.last);
+    eprintln!(
+        "  pods are reached at {}, ports {}–{}",
+        app.config.advertised(),
+        app.config.ports.first,
+        app.config.ports.last
+    );
     if let Some(key) = key {
-        eprintln!("  first start: the owner's API key, shown this once and kept in {folder}/admin.key:\n\n    {key}\n");
-        eprintln!("  try:  export PODBAY_URL=http://{address} PODBAY_API_KEY=$(cat {folder}/admin.key); podbay offers");
+        eprintln!(
+            "  first start: the owner's API key, shown this once and kept in {folder}/admin.key:\n\n    {key}\n"
+        );
+        eprintln!(
+            "  try:  export PODBAY_URL=http://{address} PODBAY_API_KEY=$(cat {folder}/admin.key); podbay offers"
+        );
     }
 }
 
 async fn stop_signal() {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
     else {
         return std::future::pending().await;
     };
@@ -175,9 +186,17 @@ fn make_private(folder: &Path) -> std::io::Result<()> {
 
 /// One server per data folder.
 fn lock(folder: &Path) -> anyhow::Result<fs::File> {
-    let file = fs::OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(folder.join("lock"))?;
+    let file = fs::OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(folder.join("lock"))?;
     rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).map_err(|_| {
-        anyhow::anyhow!("another podbay serves from {}: stop it, or choose another --data-dir", folder.display())
+        anyhow::anyhow!(
+            "another podbay serves from {}: stop it, or choose another --data-dir",
+            folder.display()
+        )
     })?;
     Ok(file)
 }

@@ -26,7 +26,6 @@ pub struct Reply {
 
 impl Reply {
     /// The body of a reply that must be a success.
-    #[must_use]
     #[track_caller]
     pub fn ok(self) -> Value {
         assert_eq!(self.status, StatusCode::OK, "{}", self.json);
@@ -35,13 +34,14 @@ impl Reply {
     }
 
     /// The `detail` of a reply that must have that code.
-    #[must_use]
     #[track_caller]
     pub fn error(self, status: u16) -> String {
         assert_eq!(self.status.as_u16(), status, "{}", self.json);
         match &self.json["detail"] {
             Value::String(text) => text.clone(),
-            _ => self.json["message"].as_str().unwrap_or_else(|| panic!("no text in {}", self.json)).to_owned(),
+            _ => {
+                self.json["message"].as_str().unwrap_or_else(|| panic!("no text in {}", self.json)).to_owned()
+            }
         }
     }
 }
@@ -67,7 +67,8 @@ impl Client {
 
     /// Sends raw bytes.
     pub async fn send(&self, method: Method, path: &str, body: Vec<u8>) -> Reply {
-        let mut request = Request::builder().method(method).uri(path).header(header::CONTENT_TYPE, "application/json");
+        let mut request =
+            Request::builder().method(method).uri(path).header(header::CONTENT_TYPE, "application/json");
         if let Some(key) = &self.key {
             request = request.header(header::AUTHORIZATION, format!("Bearer {key}"));
         }
@@ -75,8 +76,9 @@ impl Client {
         let response = self.router.clone().oneshot(request).await.expect("the router never fails");
         let (parts, body) = response.into_parts();
         let bytes = axum::body::to_bytes(body, usize::MAX).await.expect("a body");
-        let json = serde_json::from_slice(&bytes)
-            .unwrap_or_else(|error| panic!("{path} answered no JSON ({error}): {:?}", String::from_utf8_lossy(&bytes)));
+        let json = serde_json::from_slice(&bytes).unwrap_or_else(|error| {
+            panic!("{path} answered no JSON ({error}): {:?}", String::from_utf8_lossy(&bytes))
+        });
         Reply { status: parts.status, headers: parts.headers, json }
     }
 

@@ -5,7 +5,7 @@ use crate::context::Context;
 use crate::failure::{Failure, Result};
 use crate::printable;
 use crate::terminal::Terminal;
-use comfy_table::{Attribute, Cell, ContentArrangement, Table, presets};
+use comfy_table::{Attribute, Cell, Table, presets};
 use serde::Serialize;
 
 /// Shown where there is nothing.
@@ -32,9 +32,8 @@ impl Rows {
     fn render(&self, terminal: &Terminal) -> String {
         let mut table = Table::new();
         table.load_style(presets::NOTHING);
-        if terminal.out_is_terminal {
-            table.set_content_arrangement(ContentArrangement::Dynamic);
-        } else {
+        // No column is ever wrapped: an id in two pieces cannot be copied.
+        if !terminal.color {
             table.force_no_tty();
         }
         let bold = |text: &&str| {

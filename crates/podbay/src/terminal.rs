@@ -9,8 +9,6 @@ use std::process::ExitCode;
 pub struct Terminal {
     out: Box<dyn Write>,
     err: Box<dyn Write>,
-    /// Whether stdout is a terminal.
-    pub out_is_terminal: bool,
     /// Whether stderr is a terminal: where progress may be drawn.
     pub err_is_terminal: bool,
     /// Whether somebody can answer a question.
@@ -22,15 +20,13 @@ pub struct Terminal {
 impl Terminal {
     /// The streams of this process.
     pub fn new(no_color: bool) -> Self {
-        let out_is_terminal = io::stdout().is_terminal();
         let err_is_terminal = io::stderr().is_terminal();
         Self {
             out: Box::new(io::BufWriter::new(io::stdout())),
             err: Box::new(io::stderr()),
-            out_is_terminal,
             err_is_terminal,
             can_ask: io::stdin().is_terminal() && err_is_terminal,
-            color: out_is_terminal && !no_color,
+            color: io::stdout().is_terminal() && !no_color,
         }
     }
 

@@ -133,7 +133,9 @@ fn inspected(pod: &mut Pod, fact: Option<MachineFact>, effects: &mut Effects, no
         effects.usage = Some(UsageChange::Close { at: (*at).clamp(ready_at, now.max(ready_at)) });
     }
     let unready = pod.ready_at.is_none() && pod.desired == Desired::Running && pod.failure.is_none();
-    if let (MachinePhase::Exited { code, oom, .. }, true, None) = (&machine.phase, unready, &pod.attempt_failed) {
+    if let (MachinePhase::Exited { code, oom, .. }, true, None) =
+        (&machine.phase, unready, &pod.attempt_failed)
+    {
         let text = format!("{} before SSH answered", exit_text(*code, *oom));
         pod.attempt_failed = Some(Failure { code: FailureCode::MachineExited, text, at: now });
     }

@@ -115,7 +115,8 @@ fn running(pod: &Pod, now: Timestamp) -> Decision {
 
 fn starting(pod: &Pod, now: Timestamp) -> Decision {
     if now.since(pod.created_at) > limits::PROVISIONING_MAX {
-        let reason = pod.attempt_failed.as_ref().map_or("it was still starting", |failure| failure.text.as_str());
+        let reason =
+            pod.attempt_failed.as_ref().map_or("it was still starting", |failure| failure.text.as_str());
         let minutes = limits::PROVISIONING_MAX.as_secs() / 60;
         let text = format!("not ready within {minutes} minutes: {reason}");
         return Decision::Do(Step::Fail(Failure { code: FailureCode::Deadline, text, at: now }));

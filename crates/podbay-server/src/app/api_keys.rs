@@ -31,7 +31,13 @@ pub async fn authenticate(app: &App, token: &str) -> Result<Actor, Error> {
 
 /// A new key and its record. The key is in nobody's memory afterwards.
 #[must_use]
-pub fn make(app: &App, user: UserId, name: String, scopes: Scopes, expires_at: Option<Timestamp>) -> (ApiKey, ApiKeyRecord) {
+pub fn make(
+    app: &App,
+    user: UserId,
+    name: String,
+    scopes: Scopes,
+    expires_at: Option<Timestamp>,
+) -> (ApiKey, ApiKeyRecord) {
     let key = app.chance.api_key();
     let record = ApiKeyRecord {
         id: key.id().clone(),

@@ -66,13 +66,15 @@ impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Busy(_) => Self::Unavailable("the database is busy; try again in a moment".into()),
-            StoreError::Unavailable(_) => Self::Unavailable("the database does not answer; try again later".into()),
+            StoreError::Unavailable(_) => {
+                Self::Unavailable("the database does not answer; try again later".into())
+            }
             StoreError::ReadOnly(_) => Self::Unavailable(
                 "the database cannot be written (read-only file system or file); nothing was changed".into(),
             ),
-            StoreError::DiskFull(_) => {
-                Self::Unavailable("the server's disk is full; nothing was changed. Free space and try again".into())
-            }
+            StoreError::DiskFull(_) => Self::Unavailable(
+                "the server's disk is full; nothing was changed. Free space and try again".into(),
+            ),
             error @ (StoreError::Corrupt { .. } | StoreError::Conflict(_) | StoreError::Other(_)) => {
                 Self::Internal(error.to_string())
             }

@@ -1,7 +1,7 @@
 //! Pods: ordered, listed, deleted. A create only writes rows; the reconciler makes them true.
 
-use super::offers::{Stocked, offers};
 use super::error::wrong_value;
+use super::offers::{Stocked, offers};
 use super::{Actor, App, Error};
 use podbay_api::FieldError;
 use podbay_api::pods::{CreatePod, PodRequest};
@@ -172,7 +172,8 @@ async fn insert(
     };
     placement.gpus = taken;
     let port = tx.port_take(&placement.host, &pod.id, SSH_PORT, Protocol::Tcp, range, start).await?;
-    let external = port.ok_or_else(|| Error::Conflict("no capacity: all host ports for SSH are taken".into()))?;
+    let external =
+        port.ok_or_else(|| Error::Conflict("no capacity: all host ports for SSH are taken".into()))?;
     placement.ports.push(PublishedPort { internal: SSH_PORT, external, protocol: Protocol::Tcp });
     pod.placement = Some(placement);
     tx.pod_insert(&pod).await?;
@@ -234,7 +235,8 @@ pub async fn pod_delete(app: &App, actor: &Actor, id: &str) -> Result<bool, Erro
             if pod.desired != Desired::Gone {
                 tx.pod_set_gone(&pod.id, now).await?;
                 tx.usage_close(&pod.id, now).await?;
-                tx.event_insert(Some(&pod.id), now, "pod.delete_requested", "the user deleted the pod").await?;
+                tx.event_insert(Some(&pod.id), now, "pod.delete_requested", "the user deleted the pod")
+                    .await?;
             }
             Ok::<_, Error>(pod.id)
         })
@@ -307,7 +309,13 @@ pub async fn pod_logs(app: &App, actor: &Actor, id: &str, tail: u32) -> Result<L
 ///
 /// # Errors
 /// [`Error::NotFound`].
-pub async fn pod_events(app: &App, actor: &Actor, id: &str, after: i64, limit: u64) -> Result<Vec<Event>, Error> {
+pub async fn pod_events(
+    app: &App,
+    actor: &Actor,
+    id: &str,
+    after: i64,
+    limit: u64,
+) -> Result<Vec<Event>, Error> {
     let id = PodId::parse(id).ok_or(Error::NotFound)?;
     let mut tx = app.store.reader().await?;
     tx.pod_get(&id).await?.filter(|pod| pod.user_id == actor.user).ok_or(Error::NotFound)?;

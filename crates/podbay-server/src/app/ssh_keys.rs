@@ -10,7 +10,12 @@ use russh::keys::{HashAlg, PublicKey};
 ///
 /// # Errors
 /// The database does not answer.
-pub async fn ssh_key_list(app: &App, actor: &Actor, offset: u64, limit: u64) -> Result<Page<SshKeyRecord>, Error> {
+pub async fn ssh_key_list(
+    app: &App,
+    actor: &Actor,
+    offset: u64,
+    limit: u64,
+) -> Result<Page<SshKeyRecord>, Error> {
     Ok(app.store.reader().await?.ssh_key_list(&actor.user, offset, limit).await?)
 }
 
@@ -18,7 +23,12 @@ pub async fn ssh_key_list(app: &App, actor: &Actor, offset: u64, limit: u64) -> 
 ///
 /// # Errors
 /// [`Error::Invalid`] for what is no key; [`Error::Conflict`] for one that is there already.
-pub async fn ssh_key_add(app: &App, actor: &Actor, name: String, public_key: &str) -> Result<SshKeyRecord, Error> {
+pub async fn ssh_key_add(
+    app: &App,
+    actor: &Actor,
+    name: String,
+    public_key: &str,
+) -> Result<SshKeyRecord, Error> {
     let (line, fingerprint) = parse(public_key)?;
     let now = app.now();
     let record = SshKeyRecord {
@@ -83,7 +93,9 @@ pub async fn ssh_key_set_primary(app: &App, actor: &Actor, id: &str) -> Result<(
     let (user, now) = (actor.user.clone(), app.now());
     let done = app
         .store
-        .write(move |tx| Box::pin(async move { Ok::<_, Error>(tx.ssh_key_set_primary(&user, &id, now).await?) }))
+        .write(move |tx| {
+            Box::pin(async move { Ok::<_, Error>(tx.ssh_key_set_primary(&user, &id, now).await?) })
+        })
         .await?;
     if done { Ok(()) } else { Err(Error::NotFound) }
 }
@@ -94,10 +106,15 @@ fn parse(text: &str) -> Result<(String, String), Error> {
     let wrong = |msg: &str| Error::field("body.publicKey", msg);
     let text = text.trim();
     if text.contains("PRIVATE KEY") {
-        return Err(wrong("this is a private key: send the public one (the file that ends in .pub), and keep this secret"));
+        return Err(wrong(
+            "this is a private key: send the public one (the file that ends in .pub), and keep this secret",
+        ));
     }
-    let key = PublicKey::from_openssh(text)
-        .map_err(|_| wrong("no OpenSSH public key: one line such as `ssh-ed25519 AAAA… comment`"))?;
+    let no_key = || wrong("no OpenSSH public key: one line such as `ssh-ed25519 AAAA… comment`");
+    if text.contains(['\n', '\r']) {
+        return Err(no_key());
+    }
+    let key = PublicKey::from_openssh(text).map_err(|_| no_key())?;
     if matches!(key.algorithm(), russh::keys::Algorithm::Dsa) {
         return Err(wrong("DSA keys are too weak; make one with `ssh-keygen -t ed25519`"));
     }
@@ -112,7 +129,8 @@ fn parse(text: &str) -> Result<(String, String), Error> {
 mod tests {
     use super::*;
 
-    const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ ada@lovelace";
+    const KEY: &str =
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ ada@lovelace";
 
     #[test]
     fn a_key_line_is_read_and_normalised() {

@@ -25,18 +25,29 @@ fn view(record: &ApiKeyRecord) -> ApiKey {
     }
 }
 
-pub(super) async fn list(State(app): AppState, Extension(actor): Caller) -> Result<Json<Data<Vec<ApiKey>>>, Error> {
+pub(super) async fn list(
+    State(app): AppState,
+    Extension(actor): Caller,
+) -> Result<Json<Data<Vec<ApiKey>>>, Error> {
     let keys = api_keys::api_key_list(&app, &actor).await?;
     Ok(Json(Data::of(keys.iter().map(view).collect())))
 }
 
-pub(super) async fn create(State(app): AppState, Extension(actor): Caller, Body(body): Body) -> Result<Json<ApiKeyCreated>, Error> {
+pub(super) async fn create(
+    State(app): AppState,
+    Extension(actor): Caller,
+    Body(body): Body,
+) -> Result<Json<ApiKeyCreated>, Error> {
     let CreateApiKey { name, scopes, expires_at } = CreateApiKey::parse(&body)?;
     let (key, record) = api_keys::api_key_create(&app, &actor, name, scopes, expires_at).await?;
     Ok(Json(ApiKeyCreated { record: view(&record), key: key.reveal() }))
 }
 
-pub(super) async fn revoke(State(app): AppState, Extension(actor): Caller, Path(id): Path<String>) -> Result<Json<Empty>, Error> {
+pub(super) async fn revoke(
+    State(app): AppState,
+    Extension(actor): Caller,
+    Path(id): Path<String>,
+) -> Result<Json<Empty>, Error> {
     api_keys::api_key_revoke(&app, &actor, &id).await?;
     Ok(Json(Empty {}))
 }

@@ -81,7 +81,10 @@ async fn filtered(app: &App, filter: &Filter) -> Result<(Vec<GpuAvailability>, u
     Ok((rows.map(|stocked| view::offer(stocked, &terms)).collect(), shown.len() as u64))
 }
 
-pub(super) async fn gpus(State(app): State<Arc<App>>, params: Params) -> Result<Json<NumberedPage<GpuAvailability>>, Error> {
+pub(super) async fn gpus(
+    State(app): State<Arc<App>>,
+    params: Params,
+) -> Result<Json<NumberedPage<GpuAvailability>>, Error> {
     let (items, total_count) = filtered(&app, &Filter::read(params, PAGE_SIZE_MAX)?).await?;
     Ok(Json(NumberedPage { items, total_count }))
 }

@@ -13,7 +13,8 @@ impl<S: Send + Sync> FromRequest<S> for Body {
     type Rejection = Error;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Error> {
-        let announced = request.headers().get("content-length").and_then(|length| length.to_str().ok()?.parse().ok());
+        let announced =
+            request.headers().get("content-length").and_then(|length| length.to_str().ok()?.parse().ok());
         if announced.is_some_and(|length: u64| length > BODY_BYTES_MAX as u64) {
             return Err(Error::TooLarge(BODY_BYTES_MAX));
         }
@@ -23,7 +24,8 @@ impl<S: Send + Sync> FromRequest<S> for Body {
         let wrong = |msg: String| {
             Error::Invalid(vec![FieldError { loc: vec!["body".into()], msg, kind: "json_invalid".into() }])
         };
-        let value: Value = serde_json::from_slice(&bytes).map_err(|error| wrong(format!("no valid JSON: {error}")))?;
+        let value: Value =
+            serde_json::from_slice(&bytes).map_err(|error| wrong(format!("no valid JSON: {error}")))?;
         if value.is_object() { Ok(Self(value)) } else { Err(wrong("write a JSON object".into())) }
     }
 }

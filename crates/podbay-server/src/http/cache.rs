@@ -57,7 +57,8 @@ pub(super) async fn cached<T: Serialize>(
         return Ok(json_bytes(bytes));
     }
     let value = make.await?;
-    let bytes = serde_json::to_vec(&value).map_err(|error| Error::Internal(format!("render a reply: {error}")))?;
+    let bytes =
+        serde_json::to_vec(&value).map_err(|error| Error::Internal(format!("render a reply: {error}")))?;
     let bytes = Bytes::from(bytes);
     if app.store.is_single_writer() && bytes.len() <= REPLY_BYTES_MAX {
         app.replies.put(version, key, bytes.clone());

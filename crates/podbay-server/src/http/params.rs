@@ -35,7 +35,11 @@ impl Params {
 
     /// All values of that name.
     pub(super) fn all(&self, name: &str) -> Vec<String> {
-        self.pairs.iter().filter(|(key, value)| key == name && !value.is_empty()).map(|(_, v)| v.clone()).collect()
+        self.pairs
+            .iter()
+            .filter(|(key, value)| key == name && !value.is_empty())
+            .map(|(_, v)| v.clone())
+            .collect()
     }
 
     fn wrong(&mut self, name: &str, msg: String) {
@@ -58,7 +62,12 @@ impl Params {
     }
 
     /// A value of a closed list.
-    pub(super) fn choice<T: Copy>(&mut self, name: &str, parse: impl Fn(&str) -> Option<T>, all: &str) -> Option<T> {
+    pub(super) fn choice<T: Copy>(
+        &mut self,
+        name: &str,
+        parse: impl Fn(&str) -> Option<T>,
+        all: &str,
+    ) -> Option<T> {
         let text = self.get(name)?.to_owned();
         let value = parse(&text);
         if value.is_none() {

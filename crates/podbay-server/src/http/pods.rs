@@ -25,7 +25,12 @@ fn call(uri: &Uri) -> String {
     uri.path_and_query().map(|call| call.as_str().to_owned()).unwrap_or_default()
 }
 
-pub(super) async fn list(State(app): AppState, Extension(actor): Caller, uri: Uri, mut params: Params) -> Result<Response, Error> {
+pub(super) async fn list(
+    State(app): AppState,
+    Extension(actor): Caller,
+    uri: Uri,
+    mut params: Params,
+) -> Result<Response, Error> {
     let (offset, limit) = params.page();
     params.finish()?;
     cached(&app, &actor.user, call(&uri), async {
@@ -35,13 +40,22 @@ pub(super) async fn list(State(app): AppState, Extension(actor): Caller, uri: Ur
     .await
 }
 
-pub(super) async fn create(State(app): AppState, Extension(actor): Caller, Body(body): Body) -> Result<Json<Pod>, Error> {
+pub(super) async fn create(
+    State(app): AppState,
+    Extension(actor): Caller,
+    Body(body): Body,
+) -> Result<Json<Pod>, Error> {
     let order = CreatePod::parse(&body)?;
     let pod = pods::pod_create(&app, &actor, order).await?;
     Ok(Json(view::pod(&app, &pod)))
 }
 
-pub(super) async fn status(State(app): AppState, Extension(actor): Caller, uri: Uri, params: Params) -> Result<Response, Error> {
+pub(super) async fn status(
+    State(app): AppState,
+    Extension(actor): Caller,
+    uri: Uri,
+    params: Params,
+) -> Result<Response, Error> {
     cached(&app, &actor.user, call(&uri), async {
         let pods = pods::pod_status(&app, &actor, &params.all("pod_ids")).await?;
         Ok(Data::of(pods.iter().map(|pod| view::status(&app, pod)).collect::<Vec<_>>()))
@@ -49,7 +63,12 @@ pub(super) async fn status(State(app): AppState, Extension(actor): Caller, uri: 
     .await
 }
 
-pub(super) async fn history(State(app): AppState, Extension(actor): Caller, uri: Uri, mut params: Params) -> Result<Response, Error> {
+pub(super) async fn history(
+    State(app): AppState,
+    Extension(actor): Caller,
+    uri: Uri,
+    mut params: Params,
+) -> Result<Response, Error> {
     let (offset, limit) = params.page();
     let sort = |text: &str| match text {
         "terminatedAt" => Some(HistorySort::TerminatedAt),
@@ -61,20 +80,29 @@ pub(super) async fn history(State(app): AppState, Extension(actor): Caller, uri:
     let descending = params.choice("sort_order", order, "asc, desc").unwrap_or(true);
     params.finish()?;
     cached(&app, &actor.user, call(&uri), async {
-        let (page, by) = pods::pod_history(&app, &actor, sort, descending, offset.into(), limit.into()).await?;
+        let (page, by) =
+            pods::pod_history(&app, &actor, sort, descending, offset.into(), limit.into()).await?;
         Ok(view::page(&page, offset, limit, |past| view::past(past, by.as_ref())))
     })
     .await
 }
 
-pub(super) async fn show(State(app): AppState, Extension(actor): Caller, Path(id): Path<String>) -> Result<Response, Error> {
+pub(super) async fn show(
+    State(app): AppState,
+    Extension(actor): Caller,
+    Path(id): Path<String>,
+) -> Result<Response, Error> {
     cached(&app, &actor.user, format!("pod {id}"), async {
         Ok(view::pod(&app, &pods::pod_get(&app, &actor, &id).await?))
     })
     .await
 }
 
-pub(super) async fn remove(State(app): AppState, Extension(actor): Caller, Path(id): Path<String>) -> Result<Json<Deleted>, Error> {
+pub(super) async fn remove(
+    State(app): AppState,
+    Extension(actor): Caller,
+    Path(id): Path<String>,
+) -> Result<Json<Deleted>, Error> {
     let gone = pods::pod_delete(&app, &actor, &id).await?;
     let status = if gone { PodStatus::Terminated } else { PodStatus::Deleting };
     Ok(Json(Deleted { status: status.into() }))

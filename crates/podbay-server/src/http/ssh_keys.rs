@@ -27,20 +27,32 @@ fn key(record: &SshKeyRecord) -> SshKey {
     }
 }
 
-pub(super) async fn list(State(app): AppState, Extension(actor): Caller, mut params: Params) -> Result<Json<OffsetPage<SshKey>>, Error> {
+pub(super) async fn list(
+    State(app): AppState,
+    Extension(actor): Caller,
+    mut params: Params,
+) -> Result<Json<OffsetPage<SshKey>>, Error> {
     let (offset, limit) = params.page();
     params.finish()?;
     let page = ssh_keys::ssh_key_list(&app, &actor, offset.into(), limit.into()).await?;
     Ok(Json(view::page(&page, offset, limit, key)))
 }
 
-pub(super) async fn add(State(app): AppState, Extension(actor): Caller, Body(body): Body) -> Result<Json<SshKey>, Error> {
+pub(super) async fn add(
+    State(app): AppState,
+    Extension(actor): Caller,
+    Body(body): Body,
+) -> Result<Json<SshKey>, Error> {
     let request = AddSshKey::parse(&body)?;
     let record = ssh_keys::ssh_key_add(&app, &actor, request.name, &request.public_key).await?;
     Ok(Json(key(&record)))
 }
 
-pub(super) async fn remove(State(app): AppState, Extension(actor): Caller, Path(id): Path<String>) -> Result<Json<Empty>, Error> {
+pub(super) async fn remove(
+    State(app): AppState,
+    Extension(actor): Caller,
+    Path(id): Path<String>,
+) -> Result<Json<Empty>, Error> {
     ssh_keys::ssh_key_delete(&app, &actor, &id).await?;
     Ok(Json(Empty {}))
 }

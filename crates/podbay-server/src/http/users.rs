@@ -7,7 +7,10 @@ use podbay_api::Data;
 use podbay_api::users::{WhoAmI, scope_map};
 use std::sync::Arc;
 
-pub(super) async fn whoami(State(app): State<Arc<App>>, Extension(actor): Extension<Actor>) -> Result<Json<Data<WhoAmI>>, Error> {
+pub(super) async fn whoami(
+    State(app): State<Arc<App>>,
+    Extension(actor): Extension<Actor>,
+) -> Result<Json<Data<WhoAmI>>, Error> {
     let user = app.store.reader().await?.user_get(&actor.user).await?.ok_or(Error::InvalidToken)?;
     Ok(Json(Data::of(WhoAmI {
         id: user.id.to_string(),

@@ -5,7 +5,8 @@ use crate::app::offers::Stocked;
 use crate::app::pods::Past;
 use podbay_api::availability::{CustomSpecValue, GpuAvailability, Prices};
 use podbay_api::pods::{
-    HistoryEntry, LogLine, LogReply, LogStream, Pod as WirePod, PodStatusRow, PodType, PortMapping, Resources, ResourceType,
+    HistoryEntry, LogLine, LogReply, LogStream, Pod as WirePod, PodStatusRow, PodType, PortMapping,
+    ResourceType, Resources,
 };
 use podbay_api::{OffsetPage, OneOrMany};
 use podbay_core::place::{CpuSize, Terms};

@@ -83,7 +83,9 @@ fn percent_of_pull(progress: PullProgress) -> u8 {
 async fn progress_write(app: &App, pod: &Pod, percent: u8) -> Result<(), Error> {
     let (id, attempt, now) = (pod.id.clone(), pod.attempt, app.now());
     app.store
-        .write(move |tx| Box::pin(async move { Ok::<_, Error>(tx.pod_progress(&id, attempt, percent, now).await?) }))
+        .write(move |tx| {
+            Box::pin(async move { Ok::<_, Error>(tx.pod_progress(&id, attempt, percent, now).await?) })
+        })
         .await
         .map(|_| ())
 }

@@ -162,7 +162,9 @@ impl Driver {
             }
             let due = app.driver.next_due().map(|at| at.since(app.now()));
             // A long back-off is looked at again in between: the clock may jump.
-            let wait = due.unwrap_or(Duration::from_secs(3600)).clamp(Duration::from_millis(1), Duration::from_secs(5));
+            let wait = due
+                .unwrap_or(Duration::from_secs(3600))
+                .clamp(Duration::from_millis(1), Duration::from_secs(5));
             let full = running.len() >= limits::RECONCILE_PARALLEL_MAX;
             tokio::select! {
                 Some(ended) = running.join_next() => report_panic(&app, ended),
@@ -180,7 +182,12 @@ fn report_panic(app: &App, ended: Result<(), tokio::task::JoinError>) {
     {
         tracing::error!(%error, "a reconcile pass panicked");
         let mut queue = app.driver.lock();
-        let lost: Vec<PodId> = queue.flights.iter().filter(|(_, flight)| Arc::strong_count(flight) == 1).map(|(id, _)| id.clone()).collect();
+        let lost: Vec<PodId> = queue
+            .flights
+            .iter()
+            .filter(|(_, flight)| Arc::strong_count(flight) == 1)
+            .map(|(id, _)| id.clone())
+            .collect();
         for id in lost {
             queue.finish(&id, Next::At(app.now().plus(limits::BACKOFF_MAX)));
         }

@@ -4,8 +4,8 @@ use super::carry::carry_out;
 use super::driver::Flight;
 use crate::app::{App, Error};
 use podbay_core::pod::{
-    Decision, Effects, Learned, Placement, Pod, PublishedPort, Resource, SSH_PORT, Step, UsageChange, View, backoff, learn,
-    mark_unknown, plan,
+    Decision, Effects, Learned, Placement, Pod, PublishedPort, Resource, SSH_PORT, Step, UsageChange, View,
+    backoff, learn, mark_unknown, plan,
 };
 use podbay_core::published::Protocol;
 use podbay_core::usage::UsageState;
@@ -122,7 +122,9 @@ async fn write_effects(
         tx.event_insert(Some(&pod.id), now, kind, text).await?;
     }
     match effects.usage {
-        Some(UsageChange::Open { price, at }) => tx.usage_open(&pod.id, UsageState::Running, price, at).await?,
+        Some(UsageChange::Open { price, at }) => {
+            tx.usage_open(&pod.id, UsageState::Running, price, at).await?
+        }
         Some(UsageChange::Close { at }) => {
             tx.usage_close(&pod.id, at).await?;
         }

@@ -3,6 +3,7 @@
 use axum::http::Method;
 use podbay_testkit::TestServer;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// The order with one field of `pod` replaced.
 fn with(field: &str, value: Value) -> Value {
@@ -140,14 +141,30 @@ async fn page_parameters_are_checked_and_clamped() {
 }
 
 #[tokio::test]
-async fn ten_thousand_ids_are_too_many_and_a_thousand_are_not() {
+async fn more_ids_than_one_call_may_name_are_refused() {
     let server = TestServer::new().await;
     let ada = server.user("ada").await;
-    let ids = |count: usize| (0..count).map(|id| format!("pod_ids={id:032x}")).collect::<Vec<_>>().join("&");
-    let text = ada.get(&format!("/api/v1/pods/status?{}", ids(10_000))).await.error(422);
-    assert_eq!(text, "query.pod_ids: at most 1000 ids in one call; this has 10000");
-    assert_eq!(ada.get(&format!("/api/v1/pods/status?{}", ids(1000))).await.ok()["data"], json!([]));
+    let query = |count: usize| {
+        let ids: Vec<String> = (0..count).map(|id| format!("pod_ids={id:032x}")).collect();
+        format!("/api/v1/pods/status?{}", ids.join("&"))
+    };
+    let text = ada.get(&query(1500)).await.error(422);
+    assert_eq!(text, "query.pod_ids: at most 1000 ids in one call; this has 1500");
+    assert_eq!(ada.get(&query(1000)).await.ok()["data"], json!([]));
     assert_eq!(ada.get("/api/v1/pods/status?pod_ids=%00&pod_ids=../x").await.ok()["data"], json!([]));
+
+    // Ten thousand do not fit into an address at all: the connection answers before any route.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut stream = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let router = podbay_server::http::router(server.app.clone());
+    let serving = tokio::spawn(async move { axum::serve(listener, router).await });
+    let request = format!("GET {} HTTP/1.1\r\nhost: x\r\n\r\n", query(10_000));
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut head = [0; 24];
+    stream.read_exact(&mut head).await.unwrap();
+    let head = String::from_utf8_lossy(&head);
+    assert!(head.starts_with("HTTP/1.1 414") || head.starts_with("HTTP/1.1 431"), "{head}");
+    serving.abort();
 }
 
 #[tokio::test]

@@ -12,7 +12,9 @@ async fn own(client: &Client, path: &str, nth: usize) -> String {
     let made = match path.split('/').nth(3) {
         Some("pods") => client.post("/api/v1/pods", &TestServer::order()).await.ok(),
         Some("ssh_keys") => client.post("/api/v1/ssh_keys", &ssh_key(nth)).await.ok(),
-        Some("api_keys") => client.post("/api/v1/api_keys", &api_key("x", Scopes::default(), None)).await.ok(),
+        Some("api_keys") => {
+            client.post("/api/v1/api_keys", &api_key("x", Scopes::default(), None)).await.ok()
+        }
         other => panic!("teach this test to make a thing for {other:?} ({path})"),
     };
     made["id"].as_str().unwrap().to_owned()
@@ -78,8 +80,13 @@ async fn every_route_answers_every_kind_of_caller_as_it_must() {
     let owner = server.user("ada").await;
     let stranger = server.user("eve").await;
     let nobody = server.anonymous();
-    let expiring = api_key("e", Scopes::FULL, Some(server.clock.now().plus(std::time::Duration::from_secs(1)).to_string()));
-    let expired = owner.with_key(owner.post("/api/v1/api_keys", &expiring).await.ok()["key"].as_str().unwrap());
+    let expiring = api_key(
+        "e",
+        Scopes::FULL,
+        Some(server.clock.now().plus(std::time::Duration::from_secs(1)).to_string()),
+    );
+    let expired =
+        owner.with_key(owner.post("/api/v1/api_keys", &expiring).await.ok()["key"].as_str().unwrap());
     server.clock.advance(std::time::Duration::from_secs(2));
     let revoked = owner.post("/api/v1/api_keys", &api_key("r", Scopes::FULL, None)).await.ok();
     let revoked_client = owner.with_key(revoked["key"].as_str().unwrap());
@@ -101,29 +108,53 @@ async fn every_route_answers_every_kind_of_caller_as_it_must() {
             let target = format!("{}{slash}", path.replace("{id}", &id));
 
             let (status, json) = call(&nobody, &method, &target, body.as_ref()).await;
-            assert_eq!((status, &json), (403, &json!({ "detail": "Not authenticated" })), "{case} without a key");
+            assert_eq!(
+                (status, &json),
+                (403, &json!({ "detail": "Not authenticated" })),
+                "{case} without a key"
+            );
             for bad in ["garbage", "pbk_000000000000_", &format!("{}x", owner.key())] {
                 let (status, json) = call(&owner.with_key(bad), &method, &target, body.as_ref()).await;
-                assert_eq!((status, &json), (401, &json!({ "detail": "Invalid token" })), "{case} with {bad}");
+                assert_eq!(
+                    (status, &json),
+                    (401, &json!({ "detail": "Invalid token" })),
+                    "{case} with {bad}"
+                );
             }
             for client in [&expired, &revoked_client] {
-                assert_eq!(call(client, &method, &target, body.as_ref()).await.0, 401, "{case} expired or revoked");
+                assert_eq!(
+                    call(client, &method, &target, body.as_ref()).await.0,
+                    401,
+                    "{case} expired or revoked"
+                );
             }
             if let Some(scopes) = lacking(permission) {
-                let (status, json) = call(&key_with(&owner, scopes).await, &method, &target, body.as_ref()).await;
+                let (status, json) =
+                    call(&key_with(&owner, scopes).await, &method, &target, body.as_ref()).await;
                 let text = json["detail"].as_str().unwrap();
                 assert_eq!(status, 403, "{case} with {scopes:?}");
-                let words = ["capacity", "unavailable", "insufficient", "not available", "exceeded", "out of stock"];
-                assert!(words.iter().all(|word| !text.to_lowercase().contains(word)), "{text} reads like capacity");
+                let words =
+                    ["capacity", "unavailable", "insufficient", "not available", "exceeded", "out of stock"];
+                assert!(
+                    words.iter().all(|word| !text.to_lowercase().contains(word)),
+                    "{text} reads like capacity"
+                );
             }
             if needs_id {
-                for foreign in [own(&stranger, path, 2 * nth + 1).await, "0".repeat(32), "..%2f".into(), "%00".into()] {
+                for foreign in
+                    [own(&stranger, path, 2 * nth + 1).await, "0".repeat(32), "..%2f".into(), "%00".into()]
+                {
                     let target = path.replace("{id}", &foreign);
                     let (status, json) = call(&owner, &method, &target, body.as_ref()).await;
-                    assert_eq!((status, &json), (404, &json!({ "detail": "Not found" })), "{case} with {foreign}");
+                    assert_eq!(
+                        (status, &json),
+                        (404, &json!({ "detail": "Not found" })),
+                        "{case} with {foreign}"
+                    );
                 }
             }
-            let (status, json) = call(&key_with(&owner, just(permission)).await, &method, &target, body.as_ref()).await;
+            let (status, json) =
+                call(&key_with(&owner, just(permission)).await, &method, &target, body.as_ref()).await;
             assert_eq!(status, 200, "{case} with just what it needs: {json}");
         }
         server.clear().await;

@@ -59,7 +59,7 @@ async fn from_order_to_history() {
     assert_eq!(row["id"], id.as_str());
     assert_eq!((&row["type"], &row["provisionedBy"]), (&json!("Instance"), &json!("ada")));
     assert_eq!((&row["totalBilledPrice"], &row["priceHr"]), (&json!(0.026), &json!(0.026)));
-    assert!(server.world.machines().is_empty());
+    assert_eq!(server.world.count(), 0);
 }
 
 #[tokio::test]

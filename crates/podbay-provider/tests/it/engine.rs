@@ -1,0 +1,157 @@
+//! The suites on a real engine: the one that `Engine::connect` finds, or the one whose socket
+//! `PODBAY_TEST_ENGINE_URL` names. `cargo xtask test` has the images made and sets
+//! `PODBAY_TEST_ENGINE`; without it these tests say that they were left out.
+
+use crate::conformance::{self, Ground};
+use crate::inside;
+use podbay_core::InstallId;
+use podbay_provider::Provider;
+use podbay_provider::engine::{Engine, Settings};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+const NONROOT: &str = "localhost/podbay/nonroot:latest";
+
+fn ground() -> Ground {
+    Ground {
+        image: "localhost/podbay/busybox:latest".into(),
+        image_absent: "localhost/podbay/there-is-none:latest".into(),
+        ports: || {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            listener.local_addr().unwrap().port()
+        },
+    }
+}
+
+/// An engine with a folder and an installation of its own, both gone afterwards.
+struct Site {
+    folder: PathBuf,
+    engine: Arc<Engine>,
+}
+
+impl Site {
+    async fn open(name: &str) -> Option<Self> {
+        if std::env::var_os("PODBAY_TEST_ENGINE").is_none() {
+            println!("left out: PODBAY_TEST_ENGINE is not set");
+            return None;
+        }
+        let folder = std::env::temp_dir().join(format!("podbay-it-{name}-{}", std::process::id()));
+        let agent_path = folder.join("agent/podbay-agent");
+        fs::create_dir_all(folder.join("agent")).unwrap();
+        fs::write(&agent_path, inside::AGENT).unwrap();
+        fs::set_permissions(&agent_path, fs::Permissions::from_mode(0o755)).unwrap();
+        let engine = connect(&folder, agent_path).await;
+        Some(Self { folder, engine: Arc::new(engine) })
+    }
+
+    /// Runs `test`, and cleans up whatever it comes to.
+    async fn run<F: Future<Output = ()> + 'static>(self, test: impl FnOnce(Arc<Engine>) -> F) {
+        let local = tokio::task::LocalSet::new();
+        let task = local.spawn_local(test(self.engine.clone()));
+        let outcome = local.run_until(task).await;
+        for machine in self.engine.machine_list().await.unwrap_or_default() {
+            println!("left over: {machine:?}");
+            let _ = self.engine.machine_remove(&machine.fact.handle).await;
+        }
+        let folders = fs::read_dir(self.folder.join("state/pods")).unwrap().count();
+        drop(self.engine);
+        let _ = fs::remove_dir_all(&self.folder);
+        if let Err(error) = outcome {
+            std::panic::resume_unwind(error.into_panic());
+        }
+        assert_eq!(folders, 0, "folders of machines are left");
+    }
+}
+
+async fn connect(folder: &std::path::Path, agent_path: PathBuf) -> Engine {
+    let bits = u128::from(std::process::id()) << 64 | folder.as_os_str().len() as u128;
+    let settings = Settings {
+        url: std::env::var_os("PODBAY_TEST_ENGINE_URL").map(|url| url.to_string_lossy().into_owned()),
+        install_id: InstallId::from_bits(bits),
+        state_dir: folder.join("state"),
+        agent_path,
+        vcpus: None,
+        memory_gb: None,
+        disk_gb: None,
+        memory_reserve_gb: 1,
+    };
+    Engine::connect(settings).await.expect("an engine")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_engine_keeps_the_contract() {
+    let Some(site) = Site::open("contract").await else { return };
+    site.run(|engine| async move { conformance::suite(&*engine, &ground()).await }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn machines_are_as_ordered_from_inside() {
+    let Some(site) = Site::open("inside").await else { return };
+    site.run(|engine| async move { inside::suite(&*engine, &ground(), NONROOT).await }).await;
+}
+
+/// A machine outlives the engine's service and ours, and is found again.
+#[tokio::test(flavor = "multi_thread")]
+async fn machines_outlive_the_server() {
+    let Some(site) = Site::open("outlive").await else { return };
+    let ground = ground();
+    let image = conformance::image(&*site.engine, &ground.image).await.unwrap();
+    let spec = conformance::spec(&ground, &image, 0x21, Vec::new());
+    let handle = site.engine.machine_create(&spec).await.unwrap();
+    site.engine.machine_start(&handle).await.unwrap();
+    let Site { folder, engine } = site;
+    drop(engine);
+    let engine = connect(&folder, folder.join("agent/podbay-agent")).await;
+    let site = Site { folder, engine: Arc::new(engine) };
+    site.run(|engine| async move {
+        let found = engine.machine_inspect(&spec.name).await.unwrap().expect("it is still there");
+        assert!(matches!(found.phase, podbay_core::pod::MachinePhase::Running { .. }), "{found:?}");
+        engine.machine_remove(&handle).await.unwrap();
+    })
+    .await;
+}
+
+/// `cargo test -p podbay-provider --release -- --ignored --nocapture latency`
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement"]
+async fn latency() {
+    let Some(site) = Site::open("latency").await else { return };
+    site.run(|engine| async move {
+        let ground = ground();
+        let image = conformance::image(&*engine, &ground.image).await.unwrap();
+        let neighbour = std::env::var_os("PODBAY_TEST_NEIGHBOUR").is_some();
+        let other = conformance::spec(&ground, &image, 0x32, Vec::new());
+        if neighbour {
+            engine.machine_create(&other).await.unwrap();
+            engine.machine_start(&other.name).await.unwrap();
+        }
+        let mut times: [Vec<Duration>; 5] = Default::default();
+        for _ in 0..30 {
+            let spec = conformance::spec(&ground, &image, 0x31, Vec::new());
+            let begin = Instant::now();
+            engine.machine_create(&spec).await.unwrap();
+            let created = Instant::now();
+            engine.machine_start(&spec.name).await.unwrap();
+            let started = Instant::now();
+            engine.machine_inspect(&spec.name).await.unwrap();
+            let inspected = Instant::now();
+            engine.machine_remove(&spec.name).await.unwrap();
+            let removed = Instant::now();
+            let spans =
+                [created - begin, started - created, started - begin, inspected - started, removed - inspected];
+            times.iter_mut().zip(spans).for_each(|(times, span)| times.push(span));
+        }
+        println!("neighbour={neighbour}, ms p50/p95");
+        for (name, times) in ["create", "start", "create+start", "inspect", "remove"].iter().zip(&mut times) {
+            times.sort();
+            println!("{name:>12} {:>5} {:>5}", times[15].as_millis(), times[28].as_millis());
+        }
+        if neighbour {
+            engine.machine_remove(&other.name).await.unwrap();
+        }
+    })
+    .await;
+}

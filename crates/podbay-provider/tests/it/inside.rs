@@ -1,0 +1,163 @@
+//! What a machine looks like from inside; for providers whose machines really run.
+//!
+//! In place of the agent there is a shell script that runs `/.podbay/pod/run`, so that each test
+//! says what its machine does.
+
+use crate::conformance::{Ground, image, spec};
+use podbay_core::pod::{MachinePhase, SSH_PORT};
+use podbay_provider::{File, MachineSpec, Provider};
+use std::time::{Duration, Instant};
+use tokio::io::AsyncReadExt;
+
+/// Stands in for the agent. Without a script it runs until it is told to end.
+pub const AGENT: &str = "#!/bin/sh\n[ \"$1\" = init ] || exit 99\n[ -e /.podbay/pod/run ] && exec /bin/sh /.podbay/pod/run\n\
+                         trap 'exit 0' TERM\nwhile :; do sleep 1 & wait $!; done\n";
+
+const WAIT_MAX: Duration = Duration::from_secs(20);
+
+const LOOK_AROUND: &str = r#"
+echo "greeting=$GREETING visible=$NVIDIA_VISIBLE_DEVICES host=$(hostname)"
+echo "memory=$(cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null)"
+echo "cpu=$(cat /sys/fs/cgroup/cpu.max /sys/fs/cgroup/cpu/cpu.cfs_quota_us 2>/dev/null)"
+echo "pids=$(cat /sys/fs/cgroup/pids.max /sys/fs/cgroup/pids/pids.max 2>/dev/null)"
+echo "$(grep CapBnd /proc/self/status | tr '\t' ' ') $(grep NoNewPrivs /proc/self/status | tr '\t' ' ') seccomp=$(grep Seccomp: /proc/self/status | tr -d -c 0-9)"
+echo "files=$(ulimit -Sn)/$(ulimit -Hn)"
+for place in /.podbay/pod /.podbay/bin; do touch $place/x 2>/dev/null && echo "writable $place"; done
+echo "to stderr" >&2
+echo "looked"
+while [ ! -e /.podbay/pod/end ]; do
+  [ "$(cat /.podbay/pod/authorized_keys)" = new ] && [ -z "$told" ] && echo "keys are new" && told=1
+  sleep 0.05
+done
+exit 7
+"#;
+
+const GREET: &str = "id; while :; do echo 'hello from inside' | nc -l -p 22; done";
+
+fn file(name: &'static str, text: &str) -> File {
+    File { name, bytes: text.as_bytes().to_vec() }
+}
+
+pub async fn suite(provider: &dyn Provider, ground: &Ground, nonroot: &str) {
+    look_around(provider, ground).await;
+    dial(provider, ground, nonroot).await;
+    out_of_memory(provider, ground).await;
+}
+
+async fn look_around(provider: &dyn Provider, ground: &Ground) {
+    let image = image(provider, &ground.image).await.expect("image");
+    let files = vec![file("run", LOOK_AROUND), file("authorized_keys", "old")];
+    let spec = spec(ground, &image, 0x11, files);
+    start(provider, &spec).await;
+    let text = logs_until(provider, &spec.name, "looked").await;
+    for expected in [
+        "out greeting=hello = world visible=void host=pod-00000011",
+        "out memory=1073741824",
+        "out cpu=100000",
+        "out pids=4096",
+        // CHOWN DAC_OVERRIDE FOWNER FSETID KILL SETGID SETUID SETPCAP NET_BIND_SERVICE SYS_CHROOT SETFCAP
+        "out CapBnd: 00000000800405fb NoNewPrivs: 1 seccomp=2",
+        "err to stderr",
+    ] {
+        assert!(text.contains(expected), "{expected:?} is not in\n{text}");
+    }
+    assert!(!text.contains("writable"), "{text}");
+    let files = text.lines().find_map(|line| line.strip_prefix("out files=")).expect("files");
+    let (soft, hard) = files.split_once('/').expect("two limits");
+    assert!(soft == hard && soft.parse::<u64>().is_ok_and(|files| files >= 1_024), "{files}");
+
+    provider.files_put(&spec.name, &[file("authorized_keys", "new")]).await.expect("files_put");
+    logs_until(provider, &spec.name, "keys are new").await;
+    let stats = provider.machine_stats(&spec.name).await.expect("stats");
+    assert!(stats.memory_bytes > 0 && stats.pids > 0 && stats.cpu_nanos > 0, "{stats:?}");
+    provider.files_put(&spec.name, &[file("end", "")]).await.expect("files_put");
+    match exit(provider, &spec.name).await {
+        MachinePhase::Exited { code: 7, oom: false, .. } => {}
+        other => panic!("{other:?}"),
+    }
+    let last = provider.machine_logs(&spec.name, 1).await.expect("logs of what has ended");
+    assert_eq!(last.lines.len(), 1);
+    assert!(last.lines[0].at.is_some());
+    provider.machine_remove(&spec.name).await.expect("remove");
+}
+
+/// Also: a user other than root listens on a low port.
+async fn dial(provider: &dyn Provider, ground: &Ground, nonroot: &str) {
+    let image = image(provider, nonroot).await.expect("image");
+    assert_eq!(image.user, "1000");
+    let spec = spec(ground, &image, 0x12, vec![file("run", GREET)]);
+    start(provider, &spec).await;
+    let port = spec.ports[0].external;
+    for _ in 0..2 {
+        let text = read(async || provider.dial_published(spec.bind, port).await.ok()).await;
+        assert_eq!(text, "hello from inside\n");
+        let text = read(async || provider.dial(&spec.name, SSH_PORT).await.ok()).await;
+        assert_eq!(text, "hello from inside\n");
+    }
+    assert!(provider.dial(&spec.name, 1).await.is_err(), "nobody listens there");
+    let text = logs_until(provider, &spec.name, "uid=1000").await;
+    assert!(text.contains("uid=1000"), "{text}");
+    provider.machine_remove(&spec.name).await.expect("remove");
+    assert!(provider.dial_published(spec.bind, port).await.is_err(), "the port is closed");
+}
+
+async fn out_of_memory(provider: &dyn Provider, ground: &Ground) {
+    let image = image(provider, &ground.image).await.expect("image");
+    let spec = spec(ground, &image, 0x13, vec![file("run", "exec dd if=/dev/zero of=/dev/null bs=1500M count=2")]);
+    start(provider, &spec).await;
+    match exit(provider, &spec.name).await {
+        // Whether the kernel did it is not asked for: Podman's monitor does not see that where
+        // control groups of both generations are mounted.
+        MachinePhase::Exited { code: 137, .. } => {}
+        other => panic!("{other:?}"),
+    }
+    provider.machine_remove(&spec.name).await.expect("remove");
+}
+
+async fn start(provider: &dyn Provider, spec: &MachineSpec) {
+    let handle = provider.machine_create(spec).await.expect("create");
+    provider.machine_start(&handle).await.expect("start");
+}
+
+/// All lines, once one of them contains `text`.
+async fn logs_until(provider: &dyn Provider, name: &str, text: &str) -> String {
+    let since = Instant::now();
+    loop {
+        let logs = provider.machine_logs(name, 1_000).await.expect("logs");
+        let line = |line: &podbay_provider::LogLine| format!("{} {}\n", if line.stderr { "err" } else { "out" }, line.text);
+        let shown: String = logs.lines.iter().map(line).collect();
+        if shown.contains(text) {
+            return shown;
+        }
+        assert!(since.elapsed() < WAIT_MAX, "{text:?} does not come:\n{shown}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+async fn exit(provider: &dyn Provider, name: &str) -> MachinePhase {
+    let since = Instant::now();
+    loop {
+        let fact = provider.machine_inspect(name).await.expect("inspect").expect("it is there");
+        if matches!(fact.phase, MachinePhase::Exited { .. }) {
+            return fact.phase;
+        }
+        assert!(since.elapsed() < WAIT_MAX, "{name} does not end");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// What comes over the first connection that brings anything.
+async fn read(dial: impl AsyncFn() -> Option<Box<dyn podbay_provider::Stream>>) -> String {
+    let since = Instant::now();
+    loop {
+        let mut text = String::new();
+        if let Some(mut stream) = dial().await {
+            let read = tokio::time::timeout(Duration::from_secs(2), stream.read_to_string(&mut text)).await;
+            if matches!(read, Ok(Ok(count)) if count > 0) {
+                return text;
+            }
+        }
+        assert!(since.elapsed() < WAIT_MAX, "nothing comes");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}

@@ -1,0 +1,7 @@
+//! One binary for all tests of providers.
+
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests; the lints know only functions marked as such")]
+
+mod conformance;
+mod engine;
+mod inside;
