@@ -60,17 +60,9 @@ pub struct Total {
     pub billed: Micros,
     /// Their length in milliseconds.
     pub millis: i64,
-}
-
-impl Total {
-    /// The average price per hour over the billed time; `None` if nothing was billed.
-    #[must_use]
-    pub fn average_price(&self) -> Option<PricePerHour> {
-        (self.millis > 0).then(|| {
-            let numerator = i128::from(self.billed.0) * i128::from(MILLIS_PER_HOUR);
-            Micros(saturate(round_div(numerator, i128::from(self.millis))))
-        })
-    }
+    /// The average price per hour over that length, zero if there is none. Taken from the exact
+    /// sum, not from the rounded bill: a pod of a few seconds has cost its price, too.
+    pub average: PricePerHour,
 }
 
 const MILLIS_PER_HOUR: i64 = 3_600_000;
@@ -86,7 +78,11 @@ pub fn total(intervals: &[Interval], now: Timestamp) -> Total {
         numerator += i128::from(interval.price.0) * i128::from(length);
         millis = millis.saturating_add(length);
     }
-    Total { billed: Micros(saturate(round_div(numerator, i128::from(MILLIS_PER_HOUR)))), millis }
+    Total {
+        billed: Micros(saturate(round_div(numerator, i128::from(MILLIS_PER_HOUR)))),
+        millis,
+        average: Micros(saturate(round_div(numerator, i128::from(millis.max(1))))),
+    }
 }
 
 fn round_div(numerator: i128, denominator: i128) -> i128 {
@@ -115,12 +111,17 @@ mod tests {
     fn one_hour_costs_the_price() {
         let total = total(&[interval(1_500_000, 0, Some(3_600_000))], Timestamp::EPOCH);
         assert_eq!(total.billed, Micros(1_500_000));
-        assert_eq!(total.average_price(), Some(Micros(1_500_000)));
+        assert_eq!(total.average, Micros(1_500_000));
+    }
+
+    #[test]
+    fn a_moment_has_the_average_of_its_price() {
+        assert_eq!(total(&[interval(26_000, 0, Some(7))], Timestamp::EPOCH).average, Micros(26_000));
     }
 
     #[test]
     fn nothing_billed_has_no_average() {
-        assert_eq!(total(&[], Timestamp::EPOCH).average_price(), None);
+        assert_eq!(total(&[], Timestamp::EPOCH), Total::default());
         assert_eq!(total(&[interval(5, 10, Some(3))], Timestamp::EPOCH), Total::default());
     }
 

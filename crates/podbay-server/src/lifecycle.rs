@@ -10,7 +10,7 @@ use podbay_provider::engine::{Engine, Settings as EngineSettings};
 use podbay_store::{Settings as StoreSettings, Store};
 use sha2::{Digest, Sha256};
 use std::fs;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -142,7 +142,9 @@ fn start_log(config: &Config) {
     let filter = tracing_subscriber::EnvFilter::try_new(&config.log)
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
     // A second server in one process (tests) keeps the first one's log.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    let colour = std::io::stderr().is_terminal();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour);
+    let _ = log.try_init();
 }
 
 #[expect(clippy::print_stderr, reason = "the greeting is talk for the person who started the server")]

@@ -7,7 +7,7 @@ use podbay_core::{ApiKeyId, InstallId, SshKeyId, Timestamp, UserId};
 use std::time::Duration;
 
 /// Precision of `last_used_at`: keys are used far more often than anybody looks.
-const LAST_USED_PRECISION: Duration = Duration::from_secs(60);
+pub const LAST_USED_PRECISION: Duration = Duration::from_secs(60);
 
 /// A user.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -17,7 +17,7 @@ mod store;
 mod usage;
 mod write;
 
-pub use account::{ApiKeyRecord, SshKeyRecord, User};
+pub use account::{ApiKeyRecord, LAST_USED_PRECISION, SshKeyRecord, User};
 pub use error::StoreError;
 pub use event::Event;
 pub use pod::HistorySort;

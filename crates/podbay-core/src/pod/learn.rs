@@ -74,6 +74,10 @@ pub fn mark_unknown(pod: &mut Pod, step: &Step, now: Timestamp) -> bool {
     if touches_machine {
         pod.machine = Resource::Unknown { since: now };
     }
+    if *step == Step::Start && pod.ready_at.is_some() {
+        // Counted before the call, or restarts whose answers are lost would never come to an end.
+        pod.restarts += 1;
+    }
     touches_machine
 }
 
@@ -102,7 +106,12 @@ pub fn learn(pod: &mut Pod, learned: Learned, now: Timestamp) -> Effects {
             refused(pod, &error, &mut effects, now);
         }
         Learned::Started(Ok(handle)) => started(pod, handle, &mut effects, now),
-        Learned::Started(Err(error)) => refused(pod, &error, &mut effects, now),
+        Learned::Started(Err(error)) => {
+            if matches!(error, CallError::NotSent(_)) && pod.ready_at.is_some() {
+                pod.restarts = pod.restarts.saturating_sub(1);
+            }
+            refused(pod, &error, &mut effects, now);
+        }
         Learned::Probed(seen) => probed(pod, seen, &mut effects, now),
         Learned::Removed(Ok(())) => {
             pod.setbacks = 0;
@@ -125,33 +134,57 @@ fn succeed(pod: &mut Pod, progress: u8) {
 }
 
 fn inspected(pod: &mut Pod, fact: Option<MachineFact>, effects: &mut Effects, now: Timestamp) {
-    pod.setbacks = 0;
-    pod.machine = fact.map_or(Resource::Absent, Resource::Present);
-    let Resource::Present(machine) = &pod.machine else { return };
-    if let (MachinePhase::Exited { at, .. }, Some(ready_at)) = (&machine.phase, pod.ready_at) {
-        // A dead machine is not billed, from the moment it died.
-        effects.usage = Some(UsageChange::Close { at: (*at).clamp(ready_at, now.max(ready_at)) });
+    let before = std::mem::replace(&mut pod.machine, fact.map_or(Resource::Absent, Resource::Present));
+    if !matches!(before, Resource::Unknown { .. }) {
+        // A call that was in doubt has not got through because somebody looked.
+        pod.setbacks = 0;
     }
-    let unready = pod.ready_at.is_none() && pod.desired == Desired::Running && pod.failure.is_none();
-    if let (MachinePhase::Exited { code, oom, .. }, true, None) =
-        (&machine.phase, unready, &pod.attempt_failed)
+    if let Some(ready_at) = pod.ready_at {
+        return inspected_again(pod, is_running(&before), ready_at, effects, now);
+    }
+    let unfailed = pod.desired == Desired::Running && pod.failure.is_none() && pod.attempt_failed.is_none();
+    if let (Resource::Present(machine), true) = (&pod.machine, unfailed)
+        && let MachinePhase::Exited { code, oom, .. } = machine.phase
     {
-        let text = format!("{} before SSH answered", exit_text(*code, *oom));
-        pod.attempt_failed = Some(Failure { code: FailureCode::MachineExited, text, at: now });
+        let text = format!("{} before SSH answered", exit_text(code, oom));
+        attempt_failed(pod, Failure { code: FailureCode::MachineExited, text, at: now }, effects, now);
     }
+}
+
+/// A look at a pod that was ready: what does not run is not billed, from the moment it ended.
+fn inspected_again(pod: &mut Pod, ran: bool, ready_at: Timestamp, effects: &mut Effects, now: Timestamp) {
+    if is_running(&pod.machine) {
+        if !ran && pod.desired == Desired::Running && pod.failure.is_none() {
+            restarted(pod, effects, now);
+        }
+        return;
+    }
+    let ended_at = match &pod.machine {
+        Resource::Present(MachineFact { phase: MachinePhase::Exited { at, .. }, .. }) => *at,
+        _ => now,
+    };
+    effects.usage = Some(UsageChange::Close { at: ended_at.clamp(ready_at, now.max(ready_at)) });
+}
+
+fn is_running(machine: &Resource<MachineFact>) -> bool {
+    matches!(machine, Resource::Present(MachineFact { phase: MachinePhase::Running { .. }, .. }))
 }
 
 fn started(pod: &mut Pod, handle: String, effects: &mut Effects, now: Timestamp) {
     succeed(pod, 90);
     pod.machine = present(handle, MachinePhase::Running { started_at: now }, now);
-    if pod.ready_at.is_none() || pod.desired != Desired::Running {
-        return;
+    if pod.ready_at.is_some() && pod.desired == Desired::Running {
+        restarted(pod, effects, now);
     }
-    pod.restarts += 1;
+}
+
+/// A machine that had ended runs again, by whomever it was started.
+fn restarted(pod: &mut Pod, effects: &mut Effects, now: Timestamp) {
+    pod.setbacks = 0;
     pod.next_at = now.plus(backoff(pod.restarts));
     effects.usage = Some(UsageChange::Open { price: pod.spec.price, at: now });
-    let text = format!("the machine had ended; started again, {} of {}", pod.restarts, limits::RESTARTS_MAX);
-    effects.event("machine.restarted", text);
+    let (count, most) = (pod.restarts, limits::RESTARTS_MAX);
+    effects.event("machine.restarted", format!("the machine had ended and runs again; restart {count} of {most}"));
 }
 
 fn image_ensured(pod: &mut Pod, fact: ImageFact, effects: &mut Effects) {

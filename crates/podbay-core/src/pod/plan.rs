@@ -64,10 +64,16 @@ pub fn plan(pod: &Pod, view: View, now: Timestamp) -> Decision {
     if pod.terminated_at.is_some() {
         return Decision::Settled;
     }
-    if now < pod.next_at {
+    // A wait that is longer than any is one that began before the clock jumped back.
+    if now < pod.next_at && pod.next_at.since(now) <= limits::BACKOFF_MAX {
         return Decision::Wait { until: pod.next_at, why: "backing off" };
     }
-    if view.suspect || matches!(pod.machine, Resource::Unknown { .. }) {
+    let unknown = matches!(pod.machine, Resource::Unknown { .. });
+    if unknown && !view.suspect && is_starting(pod) && is_overdue(pod, now) {
+        // The user must not wait for an engine that never answers; its machine is cleared away when it does.
+        return Decision::Do(overdue(pod, now));
+    }
+    if view.suspect || unknown {
         return Decision::Do(Step::Inspect);
     }
     match pod.desired {
@@ -82,8 +88,12 @@ pub fn plan(pod: &Pod, view: View, now: Timestamp) -> Decision {
 /// A failed pod holds nothing. The machine of one that had been ready is kept until the delete,
 /// because the user's files are in it.
 fn failed(pod: &Pod) -> Decision {
+    let running = matches!(&pod.machine, Resource::Present(machine) if matches!(machine.phase, MachinePhase::Running { .. }));
     if pod.ready_at.is_none() && pod.machine != Resource::Absent {
         Decision::Do(Step::Remove)
+    } else if running {
+        // Somebody started it. Its GPUs and ports may not be given to others meanwhile.
+        Decision::Blocked("failed, and its machine runs; waits for its end or its delete")
     } else if pod.placement.is_some() {
         Decision::Do(Step::Release)
     } else {
@@ -96,7 +106,12 @@ fn running(pod: &Pod, now: Timestamp) -> Decision {
     match &pod.machine {
         Resource::Present(machine) => match &machine.phase {
             MachinePhase::Running { .. } => Decision::Settled,
-            MachinePhase::Created => Decision::Do(Step::Start),
+            // Podman says so of a machine whose last start failed.
+            MachinePhase::Created if pod.restarts < limits::RESTARTS_MAX => Decision::Do(Step::Start),
+            MachinePhase::Created => {
+                let text = "the machine had ended and could not be started again";
+                Decision::Do(Step::Fail(failure(FailureCode::MachineExited, text.into())))
+            }
             MachinePhase::Exited { .. } if pod.spec.auto_restart && pod.restarts < limits::RESTARTS_MAX => {
                 Decision::Do(Step::Start)
             }
@@ -113,13 +128,28 @@ fn running(pod: &Pod, now: Timestamp) -> Decision {
     }
 }
 
+fn is_starting(pod: &Pod) -> bool {
+    pod.desired == Desired::Running && pod.failure.is_none() && pod.ready_at.is_none()
+}
+
+fn is_overdue(pod: &Pod, now: Timestamp) -> bool {
+    now.since(pod.created_at) > limits::PROVISIONING_MAX
+}
+
+fn overdue(pod: &Pod, now: Timestamp) -> Step {
+    let reason = match (&pod.attempt_failed, &pod.machine) {
+        (Some(failure), _) => failure.text.as_str(),
+        (None, Resource::Unknown { .. }) => "the container engine does not answer",
+        (None, _) => "it was still starting",
+    };
+    let minutes = limits::PROVISIONING_MAX.as_secs() / 60;
+    let text = format!("not ready within {minutes} minutes: {reason}");
+    Step::Fail(Failure { code: FailureCode::Deadline, text, at: now })
+}
+
 fn starting(pod: &Pod, now: Timestamp) -> Decision {
-    if now.since(pod.created_at) > limits::PROVISIONING_MAX {
-        let reason =
-            pod.attempt_failed.as_ref().map_or("it was still starting", |failure| failure.text.as_str());
-        let minutes = limits::PROVISIONING_MAX.as_secs() / 60;
-        let text = format!("not ready within {minutes} minutes: {reason}");
-        return Decision::Do(Step::Fail(Failure { code: FailureCode::Deadline, text, at: now }));
+    if is_overdue(pod, now) {
+        return Decision::Do(overdue(pod, now));
     }
     if let Some(failure) = &pod.attempt_failed {
         return match pod.machine {

@@ -5,6 +5,7 @@
 use crate::conformance::{self, Ground};
 use crate::inside;
 use podbay_core::InstallId;
+use podbay_core::pod::CallError;
 use podbay_provider::Provider;
 use podbay_provider::engine::{Engine, Settings};
 use std::fs;
@@ -27,28 +28,58 @@ fn ground() -> Ground {
 }
 
 /// An engine with a folder and an installation of its own, both gone afterwards.
-struct Site {
-    folder: PathBuf,
+pub struct Site {
+    settings: Settings,
     engine: Arc<Engine>,
 }
 
 impl Site {
-    async fn open(name: &str) -> Option<Self> {
-        if std::env::var_os("PODBAY_TEST_ENGINE").is_none() {
+    /// Whether engines are not to be touched.
+    pub fn left_out() -> bool {
+        let left_out = std::env::var_os("PODBAY_TEST_ENGINE").is_none();
+        if left_out {
             println!("left out: PODBAY_TEST_ENGINE is not set");
+        }
+        left_out
+    }
+
+    /// A folder of that test's own.
+    pub fn folder(name: &str) -> PathBuf {
+        let folder = std::env::temp_dir().join(format!("podbay-it-{name}-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        folder
+    }
+
+    async fn open(name: &str) -> Option<Self> {
+        if Self::left_out() {
             return None;
         }
-        let folder = std::env::temp_dir().join(format!("podbay-it-{name}-{}", std::process::id()));
+        let url = std::env::var_os("PODBAY_TEST_ENGINE_URL").map(|url| url.to_string_lossy().into_owned());
+        Some(Self::at(Self::folder(name), url).await)
+    }
+
+    /// On the engine at `url`, or the one that is found.
+    pub async fn at(folder: PathBuf, url: Option<String>) -> Self {
         let agent_path = folder.join("agent/podbay-agent");
         fs::create_dir_all(folder.join("agent")).unwrap();
         fs::write(&agent_path, inside::AGENT).unwrap();
         fs::set_permissions(&agent_path, fs::Permissions::from_mode(0o755)).unwrap();
-        let engine = connect(&folder, agent_path).await;
-        Some(Self { folder, engine: Arc::new(engine) })
+        let bits = u128::from(std::process::id()) << 64 | folder.as_os_str().len() as u128;
+        let settings = Settings {
+            url,
+            install_id: InstallId::from_bits(bits),
+            state_dir: folder.join("state"),
+            agent_path,
+            vcpus: None,
+            memory_gb: None,
+            disk_gb: None,
+            memory_reserve_gb: 1,
+        };
+        Self { engine: Arc::new(connect(&settings).await), settings }
     }
 
     /// Runs `test`, and cleans up whatever it comes to.
-    async fn run<F: Future<Output = ()> + 'static>(self, test: impl FnOnce(Arc<Engine>) -> F) {
+    pub async fn run<F: Future<Output = ()> + 'static>(self, test: impl FnOnce(Arc<Engine>) -> F) {
         let local = tokio::task::LocalSet::new();
         let task = local.spawn_local(test(self.engine.clone()));
         let outcome = local.run_until(task).await;
@@ -56,9 +87,9 @@ impl Site {
             println!("left over: {machine:?}");
             let _ = self.engine.machine_remove(&machine.fact.handle).await;
         }
-        let folders = fs::read_dir(self.folder.join("state/pods")).unwrap().count();
+        let folders = fs::read_dir(self.settings.state_dir.join("pods")).unwrap().count();
         drop(self.engine);
-        let _ = fs::remove_dir_all(&self.folder);
+        let _ = fs::remove_dir_all(self.settings.state_dir.parent().unwrap());
         if let Err(error) = outcome {
             std::panic::resume_unwind(error.into_panic());
         }
@@ -66,19 +97,16 @@ impl Site {
     }
 }
 
-async fn connect(folder: &std::path::Path, agent_path: PathBuf) -> Engine {
-    let bits = u128::from(std::process::id()) << 64 | folder.as_os_str().len() as u128;
-    let settings = Settings {
-        url: std::env::var_os("PODBAY_TEST_ENGINE_URL").map(|url| url.to_string_lossy().into_owned()),
-        install_id: InstallId::from_bits(bits),
-        state_dir: folder.join("state"),
-        agent_path,
-        vcpus: None,
-        memory_gb: None,
-        disk_gb: None,
-        memory_reserve_gb: 1,
-    };
-    Engine::connect(settings).await.expect("an engine")
+/// An engine that is just being run may need a moment more than the tests beside it leave it.
+async fn connect(settings: &Settings) -> Engine {
+    for _ in 0..50 {
+        match Engine::connect(settings.clone()).await {
+            Ok(engine) => return engine,
+            Err(error) => println!("{error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("no engine");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -102,16 +130,58 @@ async fn machines_outlive_the_server() {
     let spec = conformance::spec(&ground, &image, 0x21, Vec::new());
     let handle = site.engine.machine_create(&spec).await.unwrap();
     site.engine.machine_start(&handle).await.unwrap();
-    let Site { folder, engine } = site;
+    let Site { settings, engine } = site;
     drop(engine);
-    let engine = connect(&folder, folder.join("agent/podbay-agent")).await;
-    let site = Site { folder, engine: Arc::new(engine) };
+    let site = Site { engine: Arc::new(connect(&settings).await), settings };
     site.run(|engine| async move {
         let found = engine.machine_inspect(&spec.name).await.unwrap().expect("it is still there");
         assert!(matches!(found.phase, podbay_core::pod::MachinePhase::Running { .. }), "{found:?}");
         engine.machine_remove(&handle).await.unwrap();
     })
     .await;
+}
+
+/// Numbers of the processes of Podman's service for that folder.
+fn services(folder: &std::path::Path) -> Vec<i32> {
+    let socket = format!("unix://{}/podman.sock", folder.display());
+    let of = |entry: fs::DirEntry| {
+        let pid = entry.file_name().to_str()?.parse().ok()?;
+        let words = fs::read(entry.path().join("cmdline")).ok()?;
+        words.split(|byte| *byte == 0).any(|word| word == socket.as_bytes()).then_some(pid)
+    };
+    fs::read_dir("/proc").unwrap().filter_map(Result::ok).filter_map(of).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn podmans_service_is_run_again_and_ends_with_us() {
+    let Some(site) = Site::open("service").await else { return };
+    let folder = site.settings.state_dir.clone();
+    let Some(pid) = services(&folder).pop() else {
+        println!("left out: the engine is not run by us");
+        return site.run(|_| async {}).await;
+    };
+    site.run({
+        let folder = folder.clone();
+        |engine| async move {
+            std::process::Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap();
+            let mut down = false;
+            for _ in 0..500 {
+                match engine.ping().await {
+                    Ok(()) if down => break,
+                    Ok(()) => {}
+                    Err(CallError::NotSent(_)) => down = true,
+                    // Killed while it was asked.
+                    Err(CallError::Unknown(_)) => {}
+                    Err(error) => panic!("{error}"),
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            assert!(down && engine.ping().await.is_ok());
+            assert_ne!(services(&folder), [pid]);
+        }
+    })
+    .await;
+    assert_eq!(services(&folder), [0; 0], "the service outlives us");
 }
 
 /// `cargo test -p podbay-provider --release -- --ignored --nocapture latency`

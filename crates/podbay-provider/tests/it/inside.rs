@@ -4,7 +4,7 @@
 //! says what its machine does.
 
 use crate::conformance::{Ground, image, spec};
-use podbay_core::pod::{MachinePhase, SSH_PORT};
+use podbay_core::pod::{GpuSlot, MachinePhase, SSH_PORT};
 use podbay_provider::{File, MachineSpec, Provider};
 use std::time::{Duration, Instant};
 use tokio::io::AsyncReadExt;
@@ -42,6 +42,36 @@ pub async fn suite(provider: &dyn Provider, ground: &Ground, nonroot: &str) {
     look_around(provider, ground).await;
     dial(provider, ground, nonroot).await;
     out_of_memory(provider, ground).await;
+    gpu(provider, ground).await;
+}
+
+/// A GPU that only a device specification knows: `/dev/null` under another name.
+async fn gpu(provider: &dyn Provider, ground: &Ground) {
+    struct Specification(&'static str);
+    impl Drop for Specification {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_file(self.0);
+        }
+    }
+    let path = "/var/run/cdi/podbay-test.json";
+    let text = r#"{"cdiVersion":"0.5.0","kind":"nvidia.com/gpu","devices":[{"name":"GPU-podbay-test","containerEdits":
+        {"deviceNodes":[{"path":"/dev/nvidia77","hostPath":"/dev/null","permissions":"rw"}],"env":["FROM_CDI=yes"],
+        "mounts":[{"hostPath":"/etc/hostname","containerPath":"/opt/driver/file","options":["ro","bind"]}]}}]}"#;
+    if std::fs::create_dir_all("/var/run/cdi").and_then(|()| std::fs::write(path, text)).is_err() {
+        println!("left out: {path} cannot be written");
+        return;
+    }
+    let _specification = Specification(path);
+    let image = image(provider, &ground.image).await.expect("image");
+    let script = "ls -l /dev/nvidia77; echo x > /dev/nvidia77 && echo written; ls /opt/driver; echo cdi=$FROM_CDI visible=$NVIDIA_VISIBLE_DEVICES";
+    let spec = MachineSpec {
+        gpus: vec![GpuSlot { uuid: "GPU-podbay-test".into(), index: 77 }],
+        ..spec(ground, &image, 0x14, vec![file("run", script)])
+    };
+    start(provider, &spec).await;
+    let text = logs_until(provider, &spec.name, "cdi=").await;
+    assert!(text.contains("written") && text.contains("out file") && text.contains("cdi=yes visible=void"), "{text}");
+    provider.machine_remove(&spec.name).await.expect("remove");
 }
 
 async fn look_around(provider: &dyn Provider, ground: &Ground) {

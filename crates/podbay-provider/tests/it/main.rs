@@ -5,3 +5,5 @@
 mod conformance;
 mod engine;
 mod inside;
+mod pull;
+mod registry;

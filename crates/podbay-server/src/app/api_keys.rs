@@ -4,7 +4,7 @@ use super::{Actor, App, Error};
 use podbay_core::key::ApiKey;
 use podbay_core::permission::Scopes;
 use podbay_core::{ApiKeyId, Timestamp, UserId};
-use podbay_store::ApiKeyRecord;
+use podbay_store::{ApiKeyRecord, LAST_USED_PRECISION};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -26,7 +26,23 @@ pub async fn authenticate(app: &App, token: &str) -> Result<Actor, Error> {
     if !same || expired || record.revoked_at.is_some() {
         return Err(Error::InvalidToken);
     }
+    note_use(app, &record).await;
     Ok(Actor { user: record.user_id, key: record.id, scopes: record.scopes, role: None })
+}
+
+/// Notes the use of a key, to the minute. That it cannot be written refuses nobody.
+async fn note_use(app: &App, record: &ApiKeyRecord) {
+    let now = app.now();
+    if record.last_used_at.is_some_and(|at| now.since(at) < LAST_USED_PRECISION && at <= now) {
+        return;
+    }
+    let id = record.id.clone();
+    let noted = app
+        .store
+        .write(move |tx| Box::pin(async move { Ok::<_, Error>(tx.api_key_touch(&id, now).await?) }));
+    if let Err(error) = noted.await {
+        tracing::warn!(key = %record.id, cause = ?error, "the use of a key was not noted");
+    }
 }
 
 /// A new key and its record. The key is in nobody's memory afterwards.

@@ -121,7 +121,7 @@ pub(super) fn past(past: &Past, provisioned_by: Option<&String>) -> HistoryEntry
         gpu_name: pod.spec.gpu_type.to_string(),
         gpu_count: pod.spec.gpu_count,
         socket: Some(pod.spec.socket.into()),
-        price_hr: past.total.average_price().unwrap_or_default().dollars(),
+        price_hr: past.total.average.dollars(),
         user_id: pod.user_id.to_string(),
         team_id: pod.team_id.as_ref().map(ToString::to_string),
         total_billed_price: past.total.billed.dollars(),

@@ -33,6 +33,8 @@ impl Real {
 
     /// A server with an empty folder and more configuration.
     pub fn start_with(config: &str) -> Self {
+        // Fails only if another test was first.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
         let config = format!("[engine]\nvcpus = 64\nmemory_gb = 256\ndisk_gb = 1000\n{config}");
         std::fs::write(folder.path().join("podbay.toml"), config).unwrap();
