@@ -111,7 +111,8 @@ struct ApiKeyRow {
 impl TryFrom<ApiKeyRow> for ApiKeyRecord {
     type Error = StoreError;
     fn try_from(row: ApiKeyRow) -> Result<Self> {
-        let corrupt = || StoreError::Corrupt { table: "api_keys", column: "secret_sha256", row: row.id.clone() };
+        let corrupt =
+            || StoreError::Corrupt { table: "api_keys", column: "secret_sha256", row: row.id.clone() };
         Ok(Self {
             secret_sha256: from_hex(&row.secret_sha256).ok_or_else(corrupt)?,
             scopes: json(&row.scopes, "api_keys", "scopes", &row.id)?,
@@ -181,7 +182,8 @@ impl Tx {
             now.as_millis()
         )?;
         let row = opt!(self, (String,), "SELECT id FROM install")?;
-        row.map(|(id,)| InstallId::from_stored(id)).ok_or_else(|| StoreError::Other("no installation row".into()))
+        row.map(|(id,)| InstallId::from_stored(id))
+            .ok_or_else(|| StoreError::Other("no installation row".into()))
     }
 
     /// Adds a user.
@@ -312,7 +314,12 @@ impl Tx {
     ///
     /// # Errors
     /// The database refuses.
-    pub async fn ssh_key_list(&mut self, user: &UserId, offset: u64, limit: u64) -> Result<Page<SshKeyRecord>> {
+    pub async fn ssh_key_list(
+        &mut self,
+        user: &UserId,
+        offset: u64,
+        limit: u64,
+    ) -> Result<Page<SshKeyRecord>> {
         let sql = "SELECT * FROM ssh_keys WHERE user_id = $1 ORDER BY created_at, id LIMIT $2 OFFSET $3";
         let rows = all!(self, SshKeyRow, sql, user.as_str(), bound(limit), bound(offset))?;
         let total = opt!(self, (i64,), "SELECT COUNT(*) FROM ssh_keys WHERE user_id = $1", user.as_str())?;
@@ -361,7 +368,12 @@ impl Tx {
     ///
     /// # Errors
     /// The database refuses.
-    pub async fn ssh_key_set_primary(&mut self, user: &UserId, id: &SshKeyId, now: Timestamp) -> Result<bool> {
+    pub async fn ssh_key_set_primary(
+        &mut self,
+        user: &UserId,
+        id: &SshKeyId,
+        now: Timestamp,
+    ) -> Result<bool> {
         if self.ssh_key_get(user, id).await?.is_none() {
             return Ok(false);
         }

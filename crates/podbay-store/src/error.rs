@@ -39,7 +39,11 @@ impl StoreError {
     pub fn retryable(&self) -> bool {
         match self {
             Self::Busy(_) | Self::Unavailable(_) => true,
-            Self::Corrupt { .. } | Self::ReadOnly(_) | Self::DiskFull(_) | Self::Conflict(_) | Self::Other(_) => false,
+            Self::Corrupt { .. }
+            | Self::ReadOnly(_)
+            | Self::DiskFull(_)
+            | Self::Conflict(_)
+            | Self::Other(_) => false,
         }
     }
 }
@@ -49,15 +53,19 @@ impl From<sqlx::Error> for StoreError {
         let text = error.to_string();
         match &error {
             sqlx::Error::Database(database) => {
-                if database.is_unique_violation() || database.is_check_violation() || database.is_foreign_key_violation() {
+                if database.is_unique_violation()
+                    || database.is_check_violation()
+                    || database.is_foreign_key_violation()
+                {
                     return Self::Conflict(text);
                 }
                 by_code(database.code().as_deref().unwrap_or_default(), text)
             }
             sqlx::Error::PoolTimedOut => Self::Busy(text),
-            sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => {
-                Self::Unavailable(text)
-            }
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed => Self::Unavailable(text),
             _ => Self::Other(text),
         }
     }

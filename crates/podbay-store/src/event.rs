@@ -30,7 +30,13 @@ impl Tx {
     ///
     /// # Errors
     /// The database refuses.
-    pub async fn event_insert(&mut self, pod: Option<&PodId>, now: Timestamp, kind: &str, text: &str) -> Result<()> {
+    pub async fn event_insert(
+        &mut self,
+        pod: Option<&PodId>,
+        now: Timestamp,
+        kind: &str,
+        text: &str,
+    ) -> Result<()> {
         exec!(
             self,
             "INSERT INTO events (pod_id, seq, at, kind, text) \
@@ -48,7 +54,8 @@ impl Tx {
     /// # Errors
     /// The database refuses.
     pub async fn event_list(&mut self, pod: &PodId, after: i64, limit: u64) -> Result<Vec<Event>> {
-        let sql = "SELECT seq, at, kind, text FROM events WHERE pod_id = $1 AND seq > $2 ORDER BY seq LIMIT $3";
+        let sql =
+            "SELECT seq, at, kind, text FROM events WHERE pod_id = $1 AND seq > $2 ORDER BY seq LIMIT $3";
         let rows = all!(self, EventRow, sql, pod.as_str(), after, bound(limit))?;
         let event = |row: EventRow| Event {
             seq: row.seq,

@@ -81,7 +81,9 @@ impl Tx {
     pub async fn host_list(&mut self) -> Result<Vec<(HostId, HostFacts)>> {
         let sql = "SELECT id, facts, vcpus_used, memory_gb_used, disk_gb_used FROM hosts ORDER BY id";
         let rows = all!(self, HostRow, sql)?;
-        let host = |row: HostRow| Ok((HostId::from_stored(row.id.clone()), json(&row.facts, "hosts", "facts", &row.id)?));
+        let host = |row: HostRow| {
+            Ok((HostId::from_stored(row.id.clone()), json(&row.facts, "hosts", "facts", &row.id)?))
+        };
         rows.into_iter().map(host).collect()
     }
 
@@ -243,7 +245,8 @@ impl Tx {
         let sql = "SELECT port, protocol, pod_id FROM ports WHERE host_id = $1 ORDER BY port, protocol";
         let rows = all!(self, (i64, String, String), sql, host.as_str())?;
         let port = |(port, protocol, pod): (i64, String, String)| {
-            let corrupt = || StoreError::Corrupt { table: "ports", column: "protocol", row: port.to_string() };
+            let corrupt =
+                || StoreError::Corrupt { table: "ports", column: "protocol", row: port.to_string() };
             let protocol = Protocol::parse(&protocol).ok_or_else(corrupt)?;
             Ok((number(port, "ports", "port", &pod)?, protocol, PodId::from_stored(pod)))
         };

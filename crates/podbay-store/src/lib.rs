@@ -78,7 +78,12 @@ macro_rules! opt {
 pub(crate) use {all, exec, on_both, opt};
 
 /// A stored number as the type that the domain gives it.
-pub(crate) fn number<T: TryFrom<i64>>(value: i64, table: &'static str, column: &'static str, row: &str) -> Result<T> {
+pub(crate) fn number<T: TryFrom<i64>>(
+    value: i64,
+    table: &'static str,
+    column: &'static str,
+    row: &str,
+) -> Result<T> {
     T::try_from(value).map_err(|_| StoreError::Corrupt { table, column, row: row.to_owned() })
 }
 

@@ -189,8 +189,22 @@ impl Tx {
                 PodRow,
                 "SELECT * FROM pods WHERE user_id = $17 AND terminated_at IS NULL AND id IN \
                  ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
-                id(0), id(1), id(2), id(3), id(4), id(5), id(6), id(7),
-                id(8), id(9), id(10), id(11), id(12), id(13), id(14), id(15),
+                id(0),
+                id(1),
+                id(2),
+                id(3),
+                id(4),
+                id(5),
+                id(6),
+                id(7),
+                id(8),
+                id(9),
+                id(10),
+                id(11),
+                id(12),
+                id(13),
+                id(14),
+                id(15),
                 user.as_str()
             )?;
             let mut rows = pods(rows)?;
@@ -282,7 +296,13 @@ impl Tx {
     ///
     /// # Errors
     /// The database refuses.
-    pub async fn pod_progress(&mut self, id: &PodId, attempt: u32, percent: u8, now: Timestamp) -> Result<bool> {
+    pub async fn pod_progress(
+        &mut self,
+        id: &PodId,
+        attempt: u32,
+        percent: u8,
+        now: Timestamp,
+    ) -> Result<bool> {
         let sql = "UPDATE pods SET progress = $3, updated_at = $4 WHERE id = $1 AND attempt = $2 AND progress < $3 \
                    AND terminated_at IS NULL";
         let changed = exec!(self, sql, id.as_str(), i64::from(attempt), i64::from(percent), now.as_millis())?;

@@ -3,9 +3,11 @@
 use crate::write::{self, Writer};
 use crate::{Result, StoreError};
 use sqlx::pool::PoolConnection;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, Postgres, Sqlite, SqlitePool};
 use sqlx::postgres::{PgPool, PgPoolOptions};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{ConnectOptions, Postgres, Sqlite, SqlitePool};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -30,13 +32,15 @@ pub struct Settings {
     /// Most pages (of 4 KiB) that a SQLite file may grow to; beyond, writes are refused as on a
     /// full disk.
     pub pages_max: Option<u32>,
+    /// A SQLite file is only looked at: every write is refused, and nothing is made or migrated.
+    pub read_only: bool,
 }
 
 impl Settings {
     /// The database of that path or URL, as a server uses it.
     #[must_use]
     pub fn at(url: impl Into<String>) -> Self {
-        Self { url: url.into(), readers: READERS, pages_max: None }
+        Self { url: url.into(), readers: READERS, pages_max: None, read_only: false }
     }
 }
 
@@ -117,7 +121,9 @@ impl Store {
     /// None was free in time, or the database does not answer.
     pub async fn reader(&self) -> Result<Tx> {
         let connection = match &self.inner.database {
-            Database::Sqlite { readers, .. } => Connection::Sqlite(SqliteHandle::Reader(readers.acquire().await?)),
+            Database::Sqlite { readers, .. } => {
+                Connection::Sqlite(SqliteHandle::Reader(readers.acquire().await?))
+            }
             Database::Postgres(pool) => Connection::Postgres(pool.acquire().await?),
         };
         Ok(Tx { connection })
@@ -188,7 +194,8 @@ async fn open_sqlite(settings: &Settings, commits: Arc<AtomicU64>) -> Result<Dat
     let path = settings.url.trim_start_matches("sqlite://").trim_start_matches("sqlite:");
     let mut options = SqliteConnectOptions::new()
         .filename(path)
-        .create_if_missing(true)
+        .create_if_missing(!settings.read_only)
+        .read_only(settings.read_only)
         .journal_mode(SqliteJournalMode::Wal)
         // Every commit is on the disk before it is answered: money and places depend on it.
         .synchronous(SqliteSynchronous::Full)
@@ -198,7 +205,9 @@ async fn open_sqlite(settings: &Settings, commits: Arc<AtomicU64>) -> Result<Dat
         options = options.pragma("max_page_count", pages.to_string());
     }
     let mut connection = options.clone().connect().await?;
-    sqlx::migrate!().run(&mut connection).await.map_err(migration)?;
+    if !settings.read_only {
+        sqlx::migrate!().run(&mut connection).await.map_err(migration)?;
+    }
     let readers = SqlitePoolOptions::new()
         .max_connections(settings.readers.max(1))
         .acquire_timeout(ACQUIRE_TIMEOUT)

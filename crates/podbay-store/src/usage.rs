@@ -42,7 +42,13 @@ impl Tx {
     ///
     /// # Errors
     /// The database refuses.
-    pub async fn usage_open(&mut self, pod: &PodId, state: UsageState, price: PricePerHour, at: Timestamp) -> Result<()> {
+    pub async fn usage_open(
+        &mut self,
+        pod: &PodId,
+        state: UsageState,
+        price: PricePerHour,
+        at: Timestamp,
+    ) -> Result<()> {
         let state = match state {
             UsageState::Running => "running",
             UsageState::Stopped => "stopped",
@@ -92,8 +98,22 @@ impl Tx {
                 UsageRow,
                 "SELECT pod_id, state, price, started_at, ended_at FROM usage_intervals WHERE pod_id IN \
                  ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) ORDER BY pod_id, seq",
-                id(0), id(1), id(2), id(3), id(4), id(5), id(6), id(7),
-                id(8), id(9), id(10), id(11), id(12), id(13), id(14), id(15)
+                id(0),
+                id(1),
+                id(2),
+                id(3),
+                id(4),
+                id(5),
+                id(6),
+                id(7),
+                id(8),
+                id(9),
+                id(10),
+                id(11),
+                id(12),
+                id(13),
+                id(14),
+                id(15)
             )?;
             for row in rows {
                 let interval = Interval::try_from(&row)?;

@@ -7,9 +7,9 @@
 use crate::store::{BoxFuture, Connection, SqliteHandle};
 use crate::{StoreError, Tx};
 use futures_util::FutureExt;
+use sqlx::Connection as _;
 use sqlx::postgres::PgPool;
 use sqlx::sqlite::SqliteConnection;
-use sqlx::Connection as _;
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;

@@ -8,6 +8,7 @@
 pub mod client;
 pub mod clock;
 pub mod server;
+pub mod sim;
 
 pub use client::{Client, Reply};
 pub use clock::ManualClock;

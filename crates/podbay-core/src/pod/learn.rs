@@ -184,7 +184,10 @@ fn restarted(pod: &mut Pod, effects: &mut Effects, now: Timestamp) {
     pod.next_at = now.plus(backoff(pod.restarts));
     effects.usage = Some(UsageChange::Open { price: pod.spec.price, at: now });
     let (count, most) = (pod.restarts, limits::RESTARTS_MAX);
-    effects.event("machine.restarted", format!("the machine had ended and runs again; restart {count} of {most}"));
+    effects.event(
+        "machine.restarted",
+        format!("the machine had ended and runs again; restart {count} of {most}"),
+    );
 }
 
 fn image_ensured(pod: &mut Pod, fact: ImageFact, effects: &mut Effects) {

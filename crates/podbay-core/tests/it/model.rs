@@ -3,8 +3,8 @@
 
 use crate::make;
 use podbay_core::pod::{
-    Decision, Desired, Effects, FailureCode, Learned, MachineFact, MachinePhase, Pod, Resource, Step, UsageChange,
-    View, learn, mark_unknown, plan,
+    Decision, Desired, Effects, FailureCode, Learned, MachineFact, MachinePhase, Pod, Resource, Step,
+    UsageChange, View, learn, mark_unknown, plan,
 };
 use podbay_core::published::PodStatus;
 use podbay_core::{Timestamp, limits};
@@ -163,7 +163,10 @@ impl Life {
     fn check_step(&mut self, step: &Step) {
         let pod = &self.pod;
         let unknown = matches!(pod.machine, Resource::Unknown { .. });
-        assert!(self.now >= pod.next_at || pod.next_at.since(self.now) > limits::BACKOFF_MAX, "{step:?} too early");
+        assert!(
+            self.now >= pod.next_at || pod.next_at.since(self.now) > limits::BACKOFF_MAX,
+            "{step:?} too early"
+        );
         match step {
             Step::Create | Step::Start => {
                 assert!(!unknown, "{step:?} in doubt");
@@ -199,7 +202,8 @@ impl Life {
             Step::Fail(failure) => assert!(!failure.text.is_empty()),
             Step::Inspect | Step::EnsureImage | Step::Probe => {}
         }
-        self.calls += u32::from(!matches!(step, Step::NextAttempt | Step::Release | Step::Finish | Step::Fail(_)));
+        self.calls +=
+            u32::from(!matches!(step, Step::NextAttempt | Step::Release | Step::Finish | Step::Fail(_)));
     }
 
     fn carry_out(&mut self, step: &Step, outcome: Outcome) -> Learned {
@@ -225,9 +229,9 @@ impl Life {
             Step::Inspect => Learned::Inspected(failed.clone().map_or_else(|| Ok(self.fact()), Err)),
             Step::EnsureImage => Learned::ImageEnsured(failed.map_or_else(|| Ok(make::image()), Err)),
             Step::Create => Learned::Created(answer(name)),
-            Step::Start if !self.machines.contains_key(&name) => {
-                Learned::Started(Err(failed.unwrap_or_else(|| make::refused(FailureCode::MachineLost, false))))
-            }
+            Step::Start if !self.machines.contains_key(&name) => Learned::Started(Err(
+                failed.unwrap_or_else(|| make::refused(FailureCode::MachineLost, false))
+            )),
             Step::Start => Learned::Started(answer(name)),
             Step::Probe => Learned::Probed(failed.is_none() && self.ssh && self.is_running()),
             Step::Remove => Learned::Removed(answer(name).map(drop)),
@@ -275,7 +279,10 @@ impl Life {
         if before.status() != pod.status() {
             assert!(!effects.events.is_empty(), "{step:?} changes the status and tells nobody");
         }
-        assert_eq!(effects.release, before.placement.is_some() && pod.placement.is_none() || *step == Step::Finish);
+        assert_eq!(
+            effects.release,
+            before.placement.is_some() && pod.placement.is_none() || *step == Step::Finish
+        );
         if pod.next_at != before.next_at {
             assert!(pod.next_at.since(self.now) <= limits::BACKOFF_MAX);
         }

@@ -1,9 +1,9 @@
 //! Properties of every order of events.
 
 use crate::model::{Event, Life, Outcome};
+use podbay_core::limits;
 use podbay_core::pod::{Decision, Resource};
 use podbay_core::published::PodStatus;
-use podbay_core::limits;
 use proptest::prelude::*;
 use std::time::Duration;
 
@@ -29,8 +29,8 @@ fn events() -> impl Strategy<Value = Event> {
         4 => (0i64..70_000).prop_map(Event::Clock),
         1 => (-4_000_000i64..4_000_000).prop_map(Event::Clock),
         1 => Just(Event::Delete),
-        4 => Just(Event::Suspect),
-        4 => any::<bool>().prop_map(Event::Die),
+        8 => Just(Event::Suspect),
+        6 => any::<bool>().prop_map(Event::Die),
         1 => Just(Event::Vanish),
         1 => Just(Event::Revive),
     ]
@@ -63,7 +63,7 @@ fn check_rest(life: &Life) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Safety is asserted at every event by the model; then liveness: once all goes well, the pod
     /// comes to rest soon, a delete ends it, and the world is empty.
@@ -71,9 +71,11 @@ proptest! {
     fn a_pod_is_safe_always_and_comes_to_rest_when_it_can(
         auto_restart in any::<bool>(),
         ssh in any::<bool>(),
+        good in 0usize..6,
         events in prop::collection::vec(events(), 0..150),
     ) {
         let mut life = Life::new(auto_restart);
+        (0..good).for_each(|_| life.event(Event::Step(Outcome::Done)));
         life.ssh = ssh;
         for event in events {
             life.event(event);
@@ -91,7 +93,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Whatever one call keeps answering, a pod that nobody deletes is ACTIVE or ERROR within the
     /// hour, and the host is not flooded with calls.
@@ -119,14 +121,16 @@ proptest! {
             }
         }
         prop_assert!(matches!(life.pod.status(), PodStatus::Active | PodStatus::Error), "{life:?}");
-        prop_assert!(life.calls < 500, "{} calls", life.calls);
+        // A minute of probing ten times a second, and then ever less.
+        prop_assert!(life.calls < 1_600, "{} calls", life.calls);
     }
 }
 
 #[test]
 fn a_delete_ends_from_wherever_it_comes() {
     // Every prefix of a life, with every way the last call may end.
-    let outcomes = [Outcome::Done, Outcome::Lost, Outcome::LostUndone, Outcome::CrashBefore, Outcome::CrashAfter];
+    let outcomes =
+        [Outcome::Done, Outcome::Lost, Outcome::LostUndone, Outcome::CrashBefore, Outcome::CrashAfter];
     for steps in 0..12 {
         for outcome in outcomes {
             for together in [false, true] {

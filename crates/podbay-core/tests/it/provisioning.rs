@@ -6,16 +6,16 @@ use crate::table::check;
 fn all_goes_well() {
     check(
         "
-        order → x
-        image ok → x
-        create ok → x
-        start ok → x
-        at +1s → x
-        probe yes → x
-        at +10s → x
-        delete → x
-        remove ok → x
-        do → x
+        order            → EnsureImage            PROVISIONING 0% 1/5
+        image ok         → Create                 PROVISIONING 70% 1/5 image.ready ports
+        create ok        → Start                  PROVISIONING 80% 1/5 machine.created
+        start ok         → Probe                  PROVISIONING 90% 1/5
+        at +1s           → Probe                  PROVISIONING 90% 1/5
+        probe yes        → Settled                ACTIVE 100% 1/5 pod.active bill+
+        at +10s          → Settled                ACTIVE 100% 1/5
+        delete           → Remove                 DELETING 100% 1/5 bill-10
+        remove ok        → Finish                 DELETING 100% 1/5
+        do               → Settled                TERMINATED 100% 1/5 pod.terminated release
         ",
     );
 }
@@ -24,11 +24,11 @@ fn all_goes_well() {
 fn an_image_that_does_not_exist_is_an_error_at_once() {
     check(
         "
-        order → x
-        image missing → x
-        do → x
-        delete → x
-        do → x
+        order            → EnsureImage            PROVISIONING 0% 1/5
+        image missing    → Release                ERROR 0% 1/5 pod.failed
+        do               → Blocked                ERROR 0% 1/5 release
+        delete           → Finish                 DELETING 0% 1/5
+        do               → Settled                TERMINATED 0% 1/5 pod.terminated release
         ",
     );
 }
@@ -37,23 +37,23 @@ fn an_image_that_does_not_exist_is_an_error_at_once() {
 fn a_fetch_that_breaks_is_tried_again_and_again_and_then_given_up() {
     check(
         "
-        order → x
-        image stalled → x
-        due → x
-        do → x
-        image stalled → x
-        due → x
-        do → x
-        image lost → x
-        due → x
-        do → x
-        image full → x
-        due → x
-        do → x
-        image stalled → x
-        due → x
-        do → x
-        do → x
+        order            → EnsureImage            PROVISIONING 0% 1/5
+        image stalled    → Wait 0.5               PROVISIONING 0% 1/5 attempt.failed
+        due              → NextAttempt            PROVISIONING 0% 1/5
+        do               → EnsureImage            PROVISIONING 0% 2/5 attempt.started
+        image stalled    → Wait 1                 PROVISIONING 0% 2/5 attempt.failed
+        due              → NextAttempt            PROVISIONING 0% 2/5
+        do               → EnsureImage            PROVISIONING 0% 3/5 attempt.started
+        image lost       → Wait 2                 PROVISIONING 0% 3/5 attempt.failed
+        due              → NextAttempt            PROVISIONING 0% 3/5
+        do               → EnsureImage            PROVISIONING 0% 4/5 attempt.started
+        image full       → Wait 4                 PROVISIONING 0% 4/5 attempt.failed
+        due              → NextAttempt            PROVISIONING 0% 4/5
+        do               → EnsureImage            PROVISIONING 0% 5/5 attempt.started
+        image stalled    → Wait 8                 PROVISIONING 0% 5/5 attempt.failed
+        due              → Fail ImagePull         PROVISIONING 0% 5/5
+        do               → Release                ERROR 0% 5/5 pod.failed
+        do               → Blocked                ERROR 0% 5/5 release
         ",
     );
 }
@@ -62,23 +62,23 @@ fn a_fetch_that_breaks_is_tried_again_and_again_and_then_given_up() {
 fn an_engine_that_is_away_costs_no_attempt() {
     check(
         "
-        order → x
-        image notsent → x
-        due → x
-        image notsent → x
-        due → x
-        image notsent → x
-        due → x
-        image ok → x
-        create notsent → x
-        due → x
-        create ok → x
-        start notsent → x
-        due → x
-        inspect notsent → x
-        due → x
-        inspect created → x
-        start ok → x
+        order            → EnsureImage            PROVISIONING 0% 1/5
+        image notsent    → Wait 0.5               PROVISIONING 0% 1/5 host.trouble
+        due              → EnsureImage            PROVISIONING 0% 1/5
+        image notsent    → Wait 1                 PROVISIONING 0% 1/5
+        due              → EnsureImage            PROVISIONING 0% 1/5
+        image notsent    → Wait 2                 PROVISIONING 0% 1/5
+        due              → EnsureImage            PROVISIONING 0% 1/5
+        image ok         → Create                 PROVISIONING 70% 1/5 image.ready ports
+        create notsent   → Wait 0.5               PROVISIONING 70% 1/5 host.trouble
+        due              → Create                 PROVISIONING 70% 1/5
+        create ok        → Start                  PROVISIONING 80% 1/5 machine.created
+        start notsent    → Wait 0.5               PROVISIONING 80% 1/5 host.trouble
+        due              → Inspect                PROVISIONING 80% 1/5
+        inspect notsent  → Wait 1                 PROVISIONING 80% 1/5
+        due              → Inspect                PROVISIONING 80% 1/5
+        inspect created  → Start                  PROVISIONING 80% 1/5
+        start ok         → Probe                  PROVISIONING 90% 1/5
         ",
     );
 }
@@ -87,13 +87,13 @@ fn an_engine_that_is_away_costs_no_attempt() {
 fn a_create_whose_reply_was_lost_is_adopted() {
     check(
         "
-        order → x
-        image ok → x
-        create lost → x
-        due → x
-        inspect created → x
-        start ok → x
-        probe yes → x
+        order            → EnsureImage            PROVISIONING 0% 1/5
+        image ok         → Create                 PROVISIONING 70% 1/5 image.ready ports
+        create lost      → Wait 0.5               PROVISIONING 70% 1/5 host.trouble
+        due              → Inspect                PROVISIONING 70% 1/5
+        inspect created  → Start                  PROVISIONING 70% 1/5
+        start ok         → Probe                  PROVISIONING 90% 1/5
+        probe yes        → Settled                ACTIVE 100% 1/5 pod.active bill+
         ",
     );
 }
@@ -102,15 +102,15 @@ fn a_create_whose_reply_was_lost_is_adopted() {
 fn a_create_whose_reply_was_lost_and_that_had_no_effect_is_done_again() {
     check(
         "
-        order → x
-        image ok → x
-        create lost → x
-        due → x
-        inspect none → x
-        create lost → x
-        due → x
-        inspect none → x
-        create ok → x
+        order            → EnsureImage            PROVISIONING 0% 1/5
+        image ok         → Create                 PROVISIONING 70% 1/5 image.ready ports
+        create lost      → Wait 0.5               PROVISIONING 70% 1/5 host.trouble
+        due              → Inspect                PROVISIONING 70% 1/5
+        inspect none     → Create                 PROVISIONING 70% 1/5
+        create lost      → Wait 1                 PROVISIONING 70% 1/5
+        due              → Inspect                PROVISIONING 70% 1/5
+        inspect none     → Create                 PROVISIONING 70% 1/5
+        create ok        → Start                  PROVISIONING 80% 1/5 machine.created
         ",
     );
 }
@@ -119,21 +119,21 @@ fn a_create_whose_reply_was_lost_and_that_had_no_effect_is_done_again() {
 fn a_crash_at_any_call_is_followed_by_a_look() {
     check(
         "
-        order → x
-        image crash → x
-        image ok → x
-        create crash → x
-        inspect none → x
-        create crash → x
-        inspect created → x
-        start crash → x
-        inspect running → x
-        probe crash → x
-        probe yes → x
-        delete → x
-        remove crash → x
-        inspect none → x
-        do → x
+        order            → EnsureImage            PROVISIONING 0% 1/5
+        image crash      → EnsureImage            PROVISIONING 0% 1/5
+        image ok         → Create                 PROVISIONING 70% 1/5 image.ready ports
+        create crash     → Inspect                PROVISIONING 70% 1/5
+        inspect none     → Create                 PROVISIONING 70% 1/5
+        create crash     → Inspect                PROVISIONING 70% 1/5
+        inspect created  → Start                  PROVISIONING 70% 1/5
+        start crash      → Inspect                PROVISIONING 70% 1/5
+        inspect running  → Probe                  PROVISIONING 70% 1/5
+        probe crash      → Probe                  PROVISIONING 70% 1/5
+        probe yes        → Settled                ACTIVE 100% 1/5 pod.active bill+
+        delete           → Remove                 DELETING 100% 1/5 bill-0
+        remove crash     → Inspect                DELETING 100% 1/5
+        inspect none     → Finish                 DELETING 100% 1/5
+        do               → Settled                TERMINATED 100% 1/5 pod.terminated release
         ",
     );
 }
@@ -142,13 +142,13 @@ fn a_crash_at_any_call_is_followed_by_a_look() {
 fn a_start_whose_reply_was_lost_may_have_started() {
     check(
         "
-        order → x
-        image ok → x
-        create ok → x
-        start lost → x
-        due → x
-        inspect running → x
-        probe yes → x
+        order            → EnsureImage            PROVISIONING 0% 1/5
+        image ok         → Create                 PROVISIONING 70% 1/5 image.ready ports
+        create ok        → Start                  PROVISIONING 80% 1/5 machine.created
+        start lost       → Wait 0.5               PROVISIONING 80% 1/5 host.trouble
+        due              → Inspect                PROVISIONING 80% 1/5
+        inspect running  → Probe                  PROVISIONING 80% 1/5
+        probe yes        → Settled                ACTIVE 100% 1/5 pod.active bill+
         ",
     );
 }
@@ -157,18 +157,18 @@ fn a_start_whose_reply_was_lost_may_have_started() {
 fn a_port_that_is_taken_gives_an_attempt_with_other_ports() {
     check(
         "
-        order → x
-        image ok → x
-        create ok → x
-        start port → x
-        due → x
-        inspect created → x
-        remove ok → x
-        do → x
-        image ok → x
-        create ok → x
-        start ok → x
-        probe yes → x
+        order            → EnsureImage            PROVISIONING 0% 1/5
+        image ok         → Create                 PROVISIONING 70% 1/5 image.ready ports
+        create ok        → Start                  PROVISIONING 80% 1/5 machine.created
+        start port       → Wait 0.5               PROVISIONING 80% 1/5 attempt.failed
+        due              → Inspect                PROVISIONING 80% 1/5
+        inspect created  → Remove                 PROVISIONING 80% 1/5
+        remove ok        → NextAttempt            PROVISIONING 80% 1/5
+        do               → EnsureImage            PROVISIONING 0% 2/5 attempt.started
+        image ok         → Create                 PROVISIONING 70% 2/5 image.ready ports
+        create ok        → Start                  PROVISIONING 80% 2/5 machine.created
+        start ok         → Probe                  PROVISIONING 90% 2/5
+        probe yes        → Settled                ACTIVE 100% 2/5 pod.active bill+
         ",
     );
 }
@@ -177,12 +177,12 @@ fn a_port_that_is_taken_gives_an_attempt_with_other_ports() {
 fn an_image_that_vanished_is_fetched_again() {
     check(
         "
-        order → x
-        image ok → x
-        create vanished → x
-        due → x
-        do → x
-        image ok → x
+        order            → EnsureImage            PROVISIONING 0% 1/5
+        image ok         → Create                 PROVISIONING 70% 1/5 image.ready ports
+        create vanished  → Wait 0.5               PROVISIONING 70% 1/5 attempt.failed
+        due              → NextAttempt            PROVISIONING 70% 1/5
+        do               → EnsureImage            PROVISIONING 0% 2/5 attempt.started
+        image ok         → Create                 PROVISIONING 70% 2/5 image.ready ports
         ",
     );
 }
@@ -191,25 +191,25 @@ fn an_image_that_vanished_is_fetched_again() {
 fn a_machine_that_dies_before_ssh_is_cleared_away_and_made_again_not_at_once() {
     check(
         "
-        order → x
-        image ok → x
-        create ok → x
-        start ok → x
-        probe no → x
-        due → x
-        inspect exited 1 → x
-        due → x
-        remove ok → x
-        do → x
-        image ok → x
-        create ok → x
-        start ok → x
-        probe no → x
-        due → x
-        inspect oom → x
-        due → x
-        remove ok → x
-        do → x
+        order            → EnsureImage            PROVISIONING 0% 1/5
+        image ok         → Create                 PROVISIONING 70% 1/5 image.ready ports
+        create ok        → Start                  PROVISIONING 80% 1/5 machine.created
+        start ok         → Probe                  PROVISIONING 90% 1/5
+        probe no         → Wait 0.1               PROVISIONING 90% 1/5
+        due              → Inspect                PROVISIONING 90% 1/5
+        inspect exited 1 → Wait 0.5               PROVISIONING 90% 1/5 attempt.failed
+        due              → Remove                 PROVISIONING 90% 1/5
+        remove ok        → NextAttempt            PROVISIONING 90% 1/5
+        do               → EnsureImage            PROVISIONING 0% 2/5 attempt.started
+        image ok         → Create                 PROVISIONING 70% 2/5 image.ready ports
+        create ok        → Start                  PROVISIONING 80% 2/5 machine.created
+        start ok         → Probe                  PROVISIONING 90% 2/5
+        probe no         → Wait 0.1               PROVISIONING 90% 2/5
+        due              → Inspect                PROVISIONING 90% 2/5
+        inspect oom      → Wait 1                 PROVISIONING 90% 2/5 attempt.failed
+        due              → Remove                 PROVISIONING 90% 2/5
+        remove ok        → NextAttempt            PROVISIONING 90% 2/5
+        do               → EnsureImage            PROVISIONING 0% 3/5 attempt.started
         ",
     );
 }
@@ -218,18 +218,18 @@ fn a_machine_that_dies_before_ssh_is_cleared_away_and_made_again_not_at_once() {
 fn a_machine_that_is_never_reached_is_given_up_after_its_time() {
     check(
         "
-        order → x
-        image ok → x
-        create ok → x
-        start ok → x
-        probe no → x
-        due → x
-        inspect running → x
-        at +1m → x
-        probe no → x
-        due → x
-        remove ok → x
-        do → x
+        order            → EnsureImage            PROVISIONING 0% 1/5
+        image ok         → Create                 PROVISIONING 70% 1/5 image.ready ports
+        create ok        → Start                  PROVISIONING 80% 1/5 machine.created
+        start ok         → Probe                  PROVISIONING 90% 1/5
+        probe no         → Wait 0.1               PROVISIONING 90% 1/5
+        due              → Inspect                PROVISIONING 90% 1/5
+        inspect running  → Probe                  PROVISIONING 90% 1/5
+        at +1m           → Probe                  PROVISIONING 90% 1/5
+        probe no         → Wait 0.5               PROVISIONING 90% 1/5 attempt.failed
+        due              → Remove                 PROVISIONING 90% 1/5
+        remove ok        → NextAttempt            PROVISIONING 90% 1/5
+        do               → EnsureImage            PROVISIONING 0% 2/5 attempt.started
         ",
     );
 }
@@ -238,23 +238,23 @@ fn a_machine_that_is_never_reached_is_given_up_after_its_time() {
 fn a_refusal_for_good_ends_in_an_error_that_holds_nothing() {
     check(
         "
-        order → x
-        image ok → x
-        create ok → x
-        start never → x
-        inspect created → x
-        remove lost → x
-        due → x
-        inspect none → x
-        do → x
+        order            → EnsureImage            PROVISIONING 0% 1/5
+        image ok         → Create                 PROVISIONING 70% 1/5 image.ready ports
+        create ok        → Start                  PROVISIONING 80% 1/5 machine.created
+        start never      → Inspect                ERROR 80% 1/5 pod.failed
+        inspect created  → Remove                 ERROR 80% 1/5
+        remove lost      → Wait 0.5               ERROR 80% 1/5 host.trouble
+        due              → Inspect                ERROR 80% 1/5
+        inspect none     → Release                ERROR 80% 1/5
+        do               → Blocked                ERROR 80% 1/5 release
         ",
     );
     check(
         "
-        order → x
-        image ok → x
-        create never → x
-        do → x
+        order            → EnsureImage            PROVISIONING 0% 1/5
+        image ok         → Create                 PROVISIONING 70% 1/5 image.ready ports
+        create never     → Release                ERROR 70% 1/5 pod.failed
+        do               → Blocked                ERROR 70% 1/5 release
         ",
     );
 }
@@ -263,23 +263,23 @@ fn a_refusal_for_good_ends_in_an_error_that_holds_nothing() {
 fn an_hour_is_the_end() {
     check(
         "
-        order → x
-        image stalled → x
-        at +61m → x
-        do → x
-        do → x
+        order            → EnsureImage            PROVISIONING 0% 1/5
+        image stalled    → Wait 0.5               PROVISIONING 0% 1/5 attempt.failed
+        at +61m          → Fail Deadline          PROVISIONING 0% 1/5
+        do               → Release                ERROR 0% 1/5 pod.failed
+        do               → Blocked                ERROR 0% 1/5 release
         ",
     );
     check(
         "
-        order → x
-        image ok → x
-        create ok → x
-        start ok → x
-        at +61m → x
-        do → x
-        remove ok → x
-        do → x
+        order            → EnsureImage            PROVISIONING 0% 1/5
+        image ok         → Create                 PROVISIONING 70% 1/5 image.ready ports
+        create ok        → Start                  PROVISIONING 80% 1/5 machine.created
+        start ok         → Probe                  PROVISIONING 90% 1/5
+        at +61m          → Fail Deadline          PROVISIONING 90% 1/5
+        do               → Remove                 ERROR 90% 1/5 pod.failed
+        remove ok        → Release                ERROR 90% 1/5
+        do               → Blocked                ERROR 90% 1/5 release
         ",
     );
 }
@@ -288,18 +288,18 @@ fn an_hour_is_the_end() {
 fn an_hour_is_the_end_also_while_nobody_knows_of_the_machine() {
     check(
         "
-        order → x
-        image ok → x
-        create lost → x
-        due → x
-        inspect notsent → x
-        at +61m → x
-        do → x
-        inspect notsent → x
-        due → x
-        inspect created → x
-        remove ok → x
-        do → x
+        order            → EnsureImage            PROVISIONING 0% 1/5
+        image ok         → Create                 PROVISIONING 70% 1/5 image.ready ports
+        create lost      → Wait 0.5               PROVISIONING 70% 1/5 host.trouble
+        due              → Inspect                PROVISIONING 70% 1/5
+        inspect notsent  → Wait 1                 PROVISIONING 70% 1/5
+        at +61m          → Fail Deadline          PROVISIONING 70% 1/5
+        do               → Inspect                ERROR 70% 1/5 pod.failed
+        inspect notsent  → Wait 2                 ERROR 70% 1/5
+        due              → Inspect                ERROR 70% 1/5
+        inspect created  → Remove                 ERROR 70% 1/5
+        remove ok        → Release                ERROR 70% 1/5
+        do               → Blocked                ERROR 70% 1/5 release
         ",
     );
 }
@@ -309,60 +309,60 @@ fn a_delete_ends_from_every_state_of_the_installation() {
     // While the image is fetched.
     check(
         "
-        order → x
-        delete → x
-        do → x
+        order            → EnsureImage            PROVISIONING 0% 1/5
+        delete           → Finish                 DELETING 0% 1/5
+        do               → Settled                TERMINATED 0% 1/5 pod.terminated release
         ",
     );
     // While nobody knows whether there is a machine.
     check(
         "
-        order → x
-        image ok → x
-        create lost → x
-        delete → x
-        inspect created → x
-        remove lost → x
-        due → x
-        inspect none → x
-        do → x
+        order            → EnsureImage            PROVISIONING 0% 1/5
+        image ok         → Create                 PROVISIONING 70% 1/5 image.ready ports
+        create lost      → Wait 0.5               PROVISIONING 70% 1/5 host.trouble
+        delete           → Inspect                DELETING 70% 1/5
+        inspect created  → Remove                 DELETING 70% 1/5
+        remove lost      → Wait 0.5               DELETING 70% 1/5 host.trouble
+        due              → Inspect                DELETING 70% 1/5
+        inspect none     → Finish                 DELETING 70% 1/5
+        do               → Settled                TERMINATED 70% 1/5 pod.terminated release
         ",
     );
     // While it waits.
     check(
         "
-        order → x
-        image stalled → x
-        due → x
-        do → x
-        image stalled → x
-        delete → x
-        do → x
+        order            → EnsureImage            PROVISIONING 0% 1/5
+        image stalled    → Wait 0.5               PROVISIONING 0% 1/5 attempt.failed
+        due              → NextAttempt            PROVISIONING 0% 1/5
+        do               → EnsureImage            PROVISIONING 0% 2/5 attempt.started
+        image stalled    → Wait 1                 PROVISIONING 0% 2/5 attempt.failed
+        delete           → Finish                 DELETING 0% 2/5
+        do               → Settled                TERMINATED 0% 2/5 pod.terminated release
         ",
     );
     // After the start.
     check(
         "
-        order → x
-        image ok → x
-        create ok → x
-        start ok → x
-        delete → x
-        remove ok → x
-        do → x
+        order            → EnsureImage            PROVISIONING 0% 1/5
+        image ok         → Create                 PROVISIONING 70% 1/5 image.ready ports
+        create ok        → Start                  PROVISIONING 80% 1/5 machine.created
+        start ok         → Probe                  PROVISIONING 90% 1/5
+        delete           → Remove                 DELETING 90% 1/5
+        remove ok        → Finish                 DELETING 90% 1/5
+        do               → Settled                TERMINATED 90% 1/5 pod.terminated release
         ",
     );
     // Between the attempts.
     check(
         "
-        order → x
-        image ok → x
-        create ok → x
-        start port → x
-        delete → x
-        inspect created → x
-        remove ok → x
-        do → x
+        order            → EnsureImage            PROVISIONING 0% 1/5
+        image ok         → Create                 PROVISIONING 70% 1/5 image.ready ports
+        create ok        → Start                  PROVISIONING 80% 1/5 machine.created
+        start port       → Wait 0.5               PROVISIONING 80% 1/5 attempt.failed
+        delete           → Inspect                DELETING 80% 1/5
+        inspect created  → Remove                 DELETING 80% 1/5
+        remove ok        → Finish                 DELETING 80% 1/5
+        do               → Settled                TERMINATED 80% 1/5 pod.terminated release
         ",
     );
 }

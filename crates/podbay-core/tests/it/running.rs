@@ -6,20 +6,20 @@ use crate::table::check;
 fn a_machine_that_ends_is_an_error_and_billed_until_its_end() {
     check(
         "
-        order → x
-        image ok → x
-        create ok → x
-        start ok → x
-        probe yes → x
-        at +100s → x
-        suspect → x
-        inspect exited 1 -40s → x
-        do → x
-        do → x
-        at +1h → x
-        delete → x
-        remove ok → x
-        do → x
+        order            → EnsureImage            PROVISIONING 0% 1/5
+        image ok         → Create                 PROVISIONING 70% 1/5 image.ready ports
+        create ok        → Start                  PROVISIONING 80% 1/5 machine.created
+        start ok         → Probe                  PROVISIONING 90% 1/5
+        probe yes        → Settled                ACTIVE 100% 1/5 pod.active bill+
+        at +100s         → Settled                ACTIVE 100% 1/5
+        suspect          → Inspect                ACTIVE 100% 1/5
+        inspect exited 1 -40s → Fail MachineExited     ACTIVE 100% 1/5 bill-60
+        do               → Release                ERROR 100% 1/5 pod.failed
+        do               → Blocked                ERROR 100% 1/5 release
+        at +1h           → Blocked                ERROR 100% 1/5
+        delete           → Remove                 DELETING 100% 1/5
+        remove ok        → Finish                 DELETING 100% 1/5
+        do               → Settled                TERMINATED 100% 1/5 pod.terminated release
         ",
     );
 }
@@ -28,15 +28,15 @@ fn a_machine_that_ends_is_an_error_and_billed_until_its_end() {
 fn a_machine_that_runs_out_of_memory_is_an_error() {
     check(
         "
-        order → x
-        image ok → x
-        create ok → x
-        start ok → x
-        probe yes → x
-        at +100s → x
-        suspect → x
-        inspect oom → x
-        do → x
+        order            → EnsureImage            PROVISIONING 0% 1/5
+        image ok         → Create                 PROVISIONING 70% 1/5 image.ready ports
+        create ok        → Start                  PROVISIONING 80% 1/5 machine.created
+        start ok         → Probe                  PROVISIONING 90% 1/5
+        probe yes        → Settled                ACTIVE 100% 1/5 pod.active bill+
+        at +100s         → Settled                ACTIVE 100% 1/5
+        suspect          → Inspect                ACTIVE 100% 1/5
+        inspect oom      → Fail MachineExited     ACTIVE 100% 1/5 bill-100
+        do               → Release                ERROR 100% 1/5 pod.failed
         ",
     );
 }
@@ -45,15 +45,15 @@ fn a_machine_that_runs_out_of_memory_is_an_error() {
 fn an_end_before_the_bill_began_closes_it_at_its_beginning() {
     check(
         "
-        order → x
-        image ok → x
-        create ok → x
-        start ok → x
-        at +10s → x
-        probe yes → x
-        suspect → x
-        inspect exited 0 -30s → x
-        do → x
+        order            → EnsureImage            PROVISIONING 0% 1/5
+        image ok         → Create                 PROVISIONING 70% 1/5 image.ready ports
+        create ok        → Start                  PROVISIONING 80% 1/5 machine.created
+        start ok         → Probe                  PROVISIONING 90% 1/5
+        at +10s          → Probe                  PROVISIONING 90% 1/5
+        probe yes        → Settled                ACTIVE 100% 1/5 pod.active bill+
+        suspect          → Inspect                ACTIVE 100% 1/5
+        inspect exited 0 -30s → Fail MachineExited     ACTIVE 100% 1/5 bill-0
+        do               → Release                ERROR 100% 1/5 pod.failed
         ",
     );
 }
@@ -62,18 +62,18 @@ fn an_end_before_the_bill_began_closes_it_at_its_beginning() {
 fn a_machine_that_was_removed_outside_is_an_error() {
     check(
         "
-        order → x
-        image ok → x
-        create ok → x
-        start ok → x
-        probe yes → x
-        at +100s → x
-        suspect → x
-        inspect none → x
-        do → x
-        do → x
-        delete → x
-        do → x
+        order            → EnsureImage            PROVISIONING 0% 1/5
+        image ok         → Create                 PROVISIONING 70% 1/5 image.ready ports
+        create ok        → Start                  PROVISIONING 80% 1/5 machine.created
+        start ok         → Probe                  PROVISIONING 90% 1/5
+        probe yes        → Settled                ACTIVE 100% 1/5 pod.active bill+
+        at +100s         → Settled                ACTIVE 100% 1/5
+        suspect          → Inspect                ACTIVE 100% 1/5
+        inspect none     → Fail MachineLost       ACTIVE 100% 1/5 bill-100
+        do               → Release                ERROR 100% 1/5 pod.failed
+        do               → Blocked                ERROR 100% 1/5 release
+        delete           → Finish                 DELETING 100% 1/5
+        do               → Settled                TERMINATED 100% 1/5 pod.terminated release
         ",
     );
 }
@@ -82,14 +82,14 @@ fn a_machine_that_was_removed_outside_is_an_error() {
 fn a_suspicion_that_was_wrong_changes_nothing() {
     check(
         "
-        order → x
-        image ok → x
-        create ok → x
-        start ok → x
-        probe yes → x
-        at +100s → x
-        suspect → x
-        inspect running → x
+        order            → EnsureImage            PROVISIONING 0% 1/5
+        image ok         → Create                 PROVISIONING 70% 1/5 image.ready ports
+        create ok        → Start                  PROVISIONING 80% 1/5 machine.created
+        start ok         → Probe                  PROVISIONING 90% 1/5
+        probe yes        → Settled                ACTIVE 100% 1/5 pod.active bill+
+        at +100s         → Settled                ACTIVE 100% 1/5
+        suspect          → Inspect                ACTIVE 100% 1/5
+        inspect running  → Settled                ACTIVE 100% 1/5
         ",
     );
 }
@@ -98,20 +98,20 @@ fn a_suspicion_that_was_wrong_changes_nothing() {
 fn an_engine_that_is_away_does_not_end_a_pod() {
     check(
         "
-        order → x
-        image ok → x
-        create ok → x
-        start ok → x
-        probe yes → x
-        suspect → x
-        inspect notsent → x
-        due → x
-        at +3h → x
-        suspect → x
-        inspect notsent → x
-        at +30s → x
-        suspect → x
-        inspect running → x
+        order            → EnsureImage            PROVISIONING 0% 1/5
+        image ok         → Create                 PROVISIONING 70% 1/5 image.ready ports
+        create ok        → Start                  PROVISIONING 80% 1/5 machine.created
+        start ok         → Probe                  PROVISIONING 90% 1/5
+        probe yes        → Settled                ACTIVE 100% 1/5 pod.active bill+
+        suspect          → Inspect                ACTIVE 100% 1/5
+        inspect notsent  → Wait 0.5               ACTIVE 100% 1/5 host.trouble
+        due              → Settled                ACTIVE 100% 1/5
+        at +3h           → Settled                ACTIVE 100% 1/5
+        suspect          → Inspect                ACTIVE 100% 1/5
+        inspect notsent  → Wait 1                 ACTIVE 100% 1/5
+        at +30s          → Settled                ACTIVE 100% 1/5
+        suspect          → Inspect                ACTIVE 100% 1/5
+        inspect running  → Settled                ACTIVE 100% 1/5
         ",
     );
 }
@@ -120,36 +120,36 @@ fn an_engine_that_is_away_does_not_end_a_pod() {
 fn auto_restart_starts_five_times_and_then_gives_up() {
     check(
         "
-        order restarting → x
-        image ok → x
-        create ok → x
-        start ok → x
-        probe yes → x
-        at +10s → x
-        suspect → x
-        inspect exited 1 → x
-        start ok → x
-        due → x
-        suspect → x
-        inspect exited 1 → x
-        start ok → x
-        due → x
-        suspect → x
-        inspect exited 1 → x
-        start ok → x
-        due → x
-        suspect → x
-        inspect exited 1 → x
-        start ok → x
-        due → x
-        suspect → x
-        inspect exited 1 → x
-        start ok → x
-        due → x
-        suspect → x
-        inspect exited 1 → x
-        do → x
-        do → x
+        order restarting → EnsureImage            PROVISIONING 0% 1/5
+        image ok         → Create                 PROVISIONING 70% 1/5 image.ready ports
+        create ok        → Start                  PROVISIONING 80% 1/5 machine.created
+        start ok         → Probe                  PROVISIONING 90% 1/5
+        probe yes        → Settled                ACTIVE 100% 1/5 pod.active bill+
+        at +10s          → Settled                ACTIVE 100% 1/5
+        suspect          → Inspect                ACTIVE 100% 1/5
+        inspect exited 1 → Start                  ACTIVE 100% 1/5 bill-10
+        start ok         → Wait 0.5               ACTIVE 100% 1/5 machine.restarted bill+
+        due              → Settled                ACTIVE 100% 1/5
+        suspect          → Inspect                ACTIVE 100% 1/5
+        inspect exited 1 → Start                  ACTIVE 100% 1/5 bill-0.5
+        start ok         → Wait 1                 ACTIVE 100% 1/5 machine.restarted bill+
+        due              → Settled                ACTIVE 100% 1/5
+        suspect          → Inspect                ACTIVE 100% 1/5
+        inspect exited 1 → Start                  ACTIVE 100% 1/5 bill-1
+        start ok         → Wait 2                 ACTIVE 100% 1/5 machine.restarted bill+
+        due              → Settled                ACTIVE 100% 1/5
+        suspect          → Inspect                ACTIVE 100% 1/5
+        inspect exited 1 → Start                  ACTIVE 100% 1/5 bill-2
+        start ok         → Wait 4                 ACTIVE 100% 1/5 machine.restarted bill+
+        due              → Settled                ACTIVE 100% 1/5
+        suspect          → Inspect                ACTIVE 100% 1/5
+        inspect exited 1 → Start                  ACTIVE 100% 1/5 bill-4
+        start ok         → Wait 8                 ACTIVE 100% 1/5 machine.restarted bill+
+        due              → Settled                ACTIVE 100% 1/5
+        suspect          → Inspect                ACTIVE 100% 1/5
+        inspect exited 1 → Fail MachineExited     ACTIVE 100% 1/5 bill-8
+        do               → Release                ERROR 100% 1/5 pod.failed
+        do               → Blocked                ERROR 100% 1/5 release
         ",
     );
 }
@@ -158,22 +158,22 @@ fn auto_restart_starts_five_times_and_then_gives_up() {
 fn a_restart_whose_reply_was_lost_is_billed_and_counted() {
     check(
         "
-        order restarting → x
-        image ok → x
-        create ok → x
-        start ok → x
-        probe yes → x
-        at +10s → x
-        suspect → x
-        inspect exited 1 → x
-        start lost → x
-        due → x
-        inspect running → x
-        due → x
-        at +10s → x
-        delete → x
-        remove ok → x
-        do → x
+        order restarting → EnsureImage            PROVISIONING 0% 1/5
+        image ok         → Create                 PROVISIONING 70% 1/5 image.ready ports
+        create ok        → Start                  PROVISIONING 80% 1/5 machine.created
+        start ok         → Probe                  PROVISIONING 90% 1/5
+        probe yes        → Settled                ACTIVE 100% 1/5 pod.active bill+
+        at +10s          → Settled                ACTIVE 100% 1/5
+        suspect          → Inspect                ACTIVE 100% 1/5
+        inspect exited 1 → Start                  ACTIVE 100% 1/5 bill-10
+        start lost       → Wait 0.5               ACTIVE 100% 1/5 host.trouble
+        due              → Inspect                ACTIVE 100% 1/5
+        inspect running  → Wait 0.5               ACTIVE 100% 1/5 machine.restarted bill+
+        due              → Settled                ACTIVE 100% 1/5
+        at +10s          → Settled                ACTIVE 100% 1/5
+        delete           → Remove                 DELETING 100% 1/5 bill-10.5
+        remove ok        → Finish                 DELETING 100% 1/5
+        do               → Settled                TERMINATED 100% 1/5 pod.terminated release
         ",
     );
 }
@@ -182,32 +182,32 @@ fn a_restart_whose_reply_was_lost_is_billed_and_counted() {
 fn restarts_that_are_all_lost_come_to_an_end() {
     check(
         "
-        order restarting → x
-        image ok → x
-        create ok → x
-        start ok → x
-        probe yes → x
-        at +10s → x
-        suspect → x
-        inspect exited 1 → x
-        start lost → x
-        due → x
-        inspect exited 1 → x
-        start notsent → x
-        due → x
-        inspect exited 1 → x
-        start lost → x
-        due → x
-        inspect exited 1 → x
-        start crash → x
-        inspect created → x
-        start lost → x
-        due → x
-        inspect exited 1 → x
-        start lost → x
-        due → x
-        inspect exited 1 → x
-        do → x
+        order restarting → EnsureImage            PROVISIONING 0% 1/5
+        image ok         → Create                 PROVISIONING 70% 1/5 image.ready ports
+        create ok        → Start                  PROVISIONING 80% 1/5 machine.created
+        start ok         → Probe                  PROVISIONING 90% 1/5
+        probe yes        → Settled                ACTIVE 100% 1/5 pod.active bill+
+        at +10s          → Settled                ACTIVE 100% 1/5
+        suspect          → Inspect                ACTIVE 100% 1/5
+        inspect exited 1 → Start                  ACTIVE 100% 1/5 bill-10
+        start lost       → Wait 0.5               ACTIVE 100% 1/5 host.trouble
+        due              → Inspect                ACTIVE 100% 1/5
+        inspect exited 1 → Start                  ACTIVE 100% 1/5
+        start notsent    → Wait 1                 ACTIVE 100% 1/5
+        due              → Inspect                ACTIVE 100% 1/5
+        inspect exited 1 → Start                  ACTIVE 100% 1/5
+        start lost       → Wait 2                 ACTIVE 100% 1/5
+        due              → Inspect                ACTIVE 100% 1/5
+        inspect exited 1 → Start                  ACTIVE 100% 1/5
+        start crash      → Inspect                ACTIVE 100% 1/5
+        inspect created  → Start                  ACTIVE 100% 1/5
+        start lost       → Wait 4                 ACTIVE 100% 1/5
+        due              → Inspect                ACTIVE 100% 1/5
+        inspect exited 1 → Start                  ACTIVE 100% 1/5
+        start lost       → Wait 8                 ACTIVE 100% 1/5
+        due              → Inspect                ACTIVE 100% 1/5
+        inspect exited 1 → Fail MachineExited     ACTIVE 100% 1/5
+        do               → Release                ERROR 100% 1/5 pod.failed
         ",
     );
 }
@@ -216,20 +216,20 @@ fn restarts_that_are_all_lost_come_to_an_end() {
 fn a_restart_that_is_refused_is_an_error_with_its_files_kept() {
     check(
         "
-        order restarting → x
-        image ok → x
-        create ok → x
-        start ok → x
-        probe yes → x
-        at +10s → x
-        suspect → x
-        inspect exited 1 → x
-        start port → x
-        inspect exited 1 → x
-        do → x
-        delete → x
-        remove ok → x
-        do → x
+        order restarting → EnsureImage            PROVISIONING 0% 1/5
+        image ok         → Create                 PROVISIONING 70% 1/5 image.ready ports
+        create ok        → Start                  PROVISIONING 80% 1/5 machine.created
+        start ok         → Probe                  PROVISIONING 90% 1/5
+        probe yes        → Settled                ACTIVE 100% 1/5 pod.active bill+
+        at +10s          → Settled                ACTIVE 100% 1/5
+        suspect          → Inspect                ACTIVE 100% 1/5
+        inspect exited 1 → Start                  ACTIVE 100% 1/5 bill-10
+        start port       → Inspect                ERROR 100% 1/5 pod.failed
+        inspect exited 1 → Release                ERROR 100% 1/5
+        do               → Blocked                ERROR 100% 1/5 release
+        delete           → Remove                 DELETING 100% 1/5
+        remove ok        → Finish                 DELETING 100% 1/5
+        do               → Settled                TERMINATED 100% 1/5 pod.terminated release
         ",
     );
 }
@@ -238,17 +238,17 @@ fn a_restart_that_is_refused_is_an_error_with_its_files_kept() {
 fn a_deleted_pod_is_never_started_again() {
     check(
         "
-        order restarting → x
-        image ok → x
-        create ok → x
-        start ok → x
-        probe yes → x
-        at +10s → x
-        delete → x
-        suspect → x
-        inspect exited 1 → x
-        remove ok → x
-        do → x
+        order restarting → EnsureImage            PROVISIONING 0% 1/5
+        image ok         → Create                 PROVISIONING 70% 1/5 image.ready ports
+        create ok        → Start                  PROVISIONING 80% 1/5 machine.created
+        start ok         → Probe                  PROVISIONING 90% 1/5
+        probe yes        → Settled                ACTIVE 100% 1/5 pod.active bill+
+        at +10s          → Settled                ACTIVE 100% 1/5
+        delete           → Remove                 DELETING 100% 1/5 bill-10
+        suspect          → Inspect                DELETING 100% 1/5
+        inspect exited 1 → Remove                 DELETING 100% 1/5
+        remove ok        → Finish                 DELETING 100% 1/5
+        do               → Settled                TERMINATED 100% 1/5 pod.terminated release
         ",
     );
 }
@@ -257,16 +257,70 @@ fn a_deleted_pod_is_never_started_again() {
 fn somebody_else_may_start_what_is_to_be_started_again() {
     check(
         "
-        order restarting → x
-        image ok → x
-        create ok → x
-        start ok → x
-        probe yes → x
-        at +10s → x
-        suspect → x
-        inspect exited 1 → x
-        suspect → x
-        inspect running → x
+        order restarting → EnsureImage            PROVISIONING 0% 1/5
+        image ok         → Create                 PROVISIONING 70% 1/5 image.ready ports
+        create ok        → Start                  PROVISIONING 80% 1/5 machine.created
+        start ok         → Probe                  PROVISIONING 90% 1/5
+        probe yes        → Settled                ACTIVE 100% 1/5 pod.active bill+
+        at +10s          → Settled                ACTIVE 100% 1/5
+        suspect          → Inspect                ACTIVE 100% 1/5
+        inspect exited 1 → Start                  ACTIVE 100% 1/5 bill-10
+        suspect          → Inspect                ACTIVE 100% 1/5
+        inspect running  → Wait 0.5               ACTIVE 100% 1/5 machine.restarted bill+
+        ",
+    );
+}
+
+#[test]
+fn a_failed_pod_whose_machine_runs_keeps_its_place_until_it_ends() {
+    check(
+        "
+        order restarting → EnsureImage            PROVISIONING 0% 1/5
+        image ok         → Create                 PROVISIONING 70% 1/5 image.ready ports
+        create ok        → Start                  PROVISIONING 80% 1/5 machine.created
+        start ok         → Probe                  PROVISIONING 90% 1/5
+        probe yes        → Settled                ACTIVE 100% 1/5 pod.active bill+
+        at +10s          → Settled                ACTIVE 100% 1/5
+        suspect          → Inspect                ACTIVE 100% 1/5
+        inspect exited 1 → Start                  ACTIVE 100% 1/5 bill-10
+        start never      → Inspect                ERROR 100% 1/5 pod.failed
+        inspect running  → Blocked                ERROR 100% 1/5
+        suspect          → Inspect                ERROR 100% 1/5
+        inspect exited 1 → Release                ERROR 100% 1/5
+        do               → Blocked                ERROR 100% 1/5 release
+        ",
+    );
+}
+
+#[test]
+fn a_machine_that_never_comes_back_is_not_started_for_ever() {
+    check(
+        "
+        order restarting → EnsureImage            PROVISIONING 0% 1/5
+        image ok         → Create                 PROVISIONING 70% 1/5 image.ready ports
+        create ok        → Start                  PROVISIONING 80% 1/5 machine.created
+        start ok         → Probe                  PROVISIONING 90% 1/5
+        probe yes        → Settled                ACTIVE 100% 1/5 pod.active bill+
+        at +10s          → Settled                ACTIVE 100% 1/5
+        suspect          → Inspect                ACTIVE 100% 1/5
+        inspect created  → Start                  ACTIVE 100% 1/5 bill-10
+        start lost       → Wait 0.5               ACTIVE 100% 1/5 host.trouble
+        due              → Inspect                ACTIVE 100% 1/5
+        inspect created  → Start                  ACTIVE 100% 1/5
+        start lost       → Wait 1                 ACTIVE 100% 1/5
+        due              → Inspect                ACTIVE 100% 1/5
+        inspect created  → Start                  ACTIVE 100% 1/5
+        start lost       → Wait 2                 ACTIVE 100% 1/5
+        due              → Inspect                ACTIVE 100% 1/5
+        inspect created  → Start                  ACTIVE 100% 1/5
+        start lost       → Wait 4                 ACTIVE 100% 1/5
+        due              → Inspect                ACTIVE 100% 1/5
+        inspect created  → Start                  ACTIVE 100% 1/5
+        start lost       → Wait 8                 ACTIVE 100% 1/5
+        due              → Inspect                ACTIVE 100% 1/5
+        inspect created  → Fail MachineExited     ACTIVE 100% 1/5
+        do               → Release                ERROR 100% 1/5 pod.failed
+        do               → Blocked                ERROR 100% 1/5 release
         ",
     );
 }

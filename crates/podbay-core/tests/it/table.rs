@@ -23,10 +23,9 @@
 use crate::make;
 use podbay_core::Timestamp;
 use podbay_core::pod::{
-    CallError, Decision, Desired, Effects, FailureCode, Learned, MachineFact, MachinePhase, Pod, Resource, Step,
-    UsageChange, View, learn, mark_unknown, plan,
+    CallError, Decision, Desired, Effects, FailureCode, Learned, MachineFact, MachinePhase, Pod, Resource,
+    Step, UsageChange, View, learn, mark_unknown, plan,
 };
-use std::fmt::Write;
 use std::time::Duration;
 
 /// Carries a table out and compares.
@@ -38,7 +37,8 @@ pub fn check(table: &str) {
     for line in &want {
         let command = line.split('→').next().unwrap_or_default().trim();
         let effects = run.command(command);
-        writeln!(got, "{}", run.line(command, &effects)).unwrap();
+        got += &run.line(command, &effects);
+        got.push('\n');
     }
     let squeeze = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
     let same = want.iter().map(|line| squeeze(line)).eq(got.lines().map(squeeze));
@@ -137,7 +137,11 @@ impl Run {
             "created" => MachinePhase::Created,
             "running" => MachinePhase::Running { started_at: self.started_at },
             kind @ ("exited" | "oom") => {
-                let code = if kind == "oom" { 137 } else { words.next().unwrap().parse().unwrap() };
+                let code = if kind == "oom" {
+                    137
+                } else {
+                    words.next().and_then(|code| code.parse().ok()).expect("an exit code")
+                };
                 let at = words.next().map_or(self.now, |shift| shifted(self.now, shift));
                 MachinePhase::Exited { code, oom: kind == "oom", at }
             }
@@ -178,7 +182,8 @@ impl Run {
             Decision::Blocked(_) => "Blocked".to_owned(),
         };
         let (status, progress, attempt) = (pod.status().as_str(), pod.progress, pod.attempt);
-        let line = format!("{command:<16} → {decision:<22} {status} {progress}% {attempt}/5 {}", effects.join(" "));
+        let line =
+            format!("{command:<16} → {decision:<22} {status} {progress}% {attempt}/5 {}", effects.join(" "));
         line.trim_end().to_owned()
     }
 }
@@ -214,7 +219,7 @@ fn shifted(now: Timestamp, shift: &str) -> Timestamp {
         "h" => 3_600_000,
         _ => panic!("what is `{shift}`?"),
     };
-    let millis: i64 = number.parse::<i64>().unwrap() * scale;
+    let millis: i64 = number.parse::<i64>().expect("a number") * scale;
     match sign {
         "+" => now.plus(Duration::from_millis(millis.unsigned_abs())),
         _ => Timestamp::from_millis(now.as_millis() - millis),
@@ -228,7 +233,9 @@ fn doubt_is_written_for_what_changes_the_machine_and_only_for_that() {
         assert!(mark_unknown(&mut pod, &step, make::START));
         assert_eq!(pod.machine, Resource::Unknown { since: make::START }, "{step:?}");
     }
-    for step in [Step::Inspect, Step::EnsureImage, Step::Probe, Step::NextAttempt, Step::Release, Step::Finish] {
+    for step in
+        [Step::Inspect, Step::EnsureImage, Step::Probe, Step::NextAttempt, Step::Release, Step::Finish]
+    {
         let mut pod = make::pod(false);
         assert!(!mark_unknown(&mut pod, &step, make::START));
         assert_eq!(pod, make::pod(false), "{step:?}");

@@ -101,7 +101,9 @@ fn read(folders: &[&Path]) -> Vec<Spec> {
             match read_file(&path) {
                 Ok(Some(spec)) if spec.kind == KIND => specs.push(spec),
                 Ok(_) => {}
-                Err(error) => tracing::warn!(path = %path.display(), error, "a device specification cannot be read"),
+                Err(error) => {
+                    tracing::warn!(path = %path.display(), error, "a device specification cannot be read")
+                }
             }
         }
     }
@@ -109,11 +111,12 @@ fn read(folders: &[&Path]) -> Vec<Spec> {
 }
 
 fn read_file(path: &Path) -> Result<Option<Spec>, String> {
-    let parse: fn(&str) -> Result<serde_json::Value, String> = match path.extension().and_then(|kind| kind.to_str()) {
-        Some("json") => |text| serde_json::from_str(text).map_err(|error| error.to_string()),
-        Some("yaml" | "yml") => yaml::parse,
-        _ => return Ok(None),
-    };
+    let parse: fn(&str) -> Result<serde_json::Value, String> =
+        match path.extension().and_then(|kind| kind.to_str()) {
+            Some("json") => |text| serde_json::from_str(text).map_err(|error| error.to_string()),
+            Some("yaml" | "yml") => yaml::parse,
+            _ => return Ok(None),
+        };
     if fs::metadata(path).map_err(|error| error.to_string())?.len() > FILE_BYTES_MAX {
         return Err("it is too large".into());
     }
@@ -125,9 +128,12 @@ fn read_file(path: &Path) -> Result<Option<Spec>, String> {
 fn without_nulls(value: serde_json::Value) -> serde_json::Value {
     use serde_json::Value::{Array, Object};
     match value {
-        Object(map) => {
-            Object(map.into_iter().filter(|(_, value)| !value.is_null()).map(|(key, value)| (key, without_nulls(value))).collect())
-        }
+        Object(map) => Object(
+            map.into_iter()
+                .filter(|(_, value)| !value.is_null())
+                .map(|(key, value)| (key, without_nulls(value)))
+                .collect(),
+        ),
         Array(items) => Array(items.into_iter().map(without_nulls).collect()),
         other => other,
     }
@@ -177,7 +183,9 @@ fn device(node: &Node) -> DeviceMapping {
 fn links_on_host(mounts: &mut BTreeMap<PathBuf, (PathBuf, bool)>) {
     let mut found = Vec::new();
     for (inside, (host, _)) in mounts.iter() {
-        let (Some(folder), Some(inside_folder), Some(name)) = (host.parent(), inside.parent(), host.file_name()) else {
+        let (Some(folder), Some(inside_folder), Some(name)) =
+            (host.parent(), inside.parent(), host.file_name())
+        else {
             continue;
         };
         let name = name.to_string_lossy();
@@ -241,16 +249,20 @@ mod tests {
         fs::write(
             folder.0.join("nvidia.json"),
             r#"{"cdiVersion":"0.5.0","kind":"nvidia.com/gpu","containerEdits":{"env":["NVIDIA_VISIBLE_DEVICES=void"],
-            "deviceNodes":[{"path":"/dev/nvidiactl"}],"mounts":[{"hostPath":"/usr/bin/smi","containerPath":"/usr/bin/smi","options":["ro","bind"]}]},
-            "devices":[{"name":"0","containerEdits":{"deviceNodes":[{"path":"/dev/nvidia0","hostPath":"/dev/null","permissions":"rwm"}]}},
+            "deviceNodes":[{"path":"/dev/nvidiactl"}],
+            "mounts":[{"hostPath":"/usr/bin/smi","containerPath":"/usr/bin/smi","options":["ro","bind"]}]},
+            "devices":[{"name":"0","containerEdits":{"deviceNodes":[
+                {"path":"/dev/nvidia0","hostPath":"/dev/null","permissions":"rwm"}]}},
             {"name":"GPU-b","containerEdits":{"deviceNodes":[{"path":"/dev/nvidia1"}]}}]}"#,
         )
         .unwrap();
-        fs::write(folder.0.join("other.json"), r#"{"kind":"other.com/gpu","devices":[{"name":"7"}]}"#).unwrap();
+        fs::write(folder.0.join("other.json"), r#"{"kind":"other.com/gpu","devices":[{"name":"7"}]}"#)
+            .unwrap();
         fs::write(folder.0.join("broken.json"), "{").unwrap();
         let folders = [folder.0.as_path(), Path::new("/nowhere")];
         let access = resolve(&folders, &[slot("GPU-a", 0), slot("GPU-b", 1)]).unwrap();
-        let paths: Vec<_> = access.devices.iter().map(|device| device.path_in_container.as_deref().unwrap()).collect();
+        let paths: Vec<_> =
+            access.devices.iter().map(|device| device.path_in_container.as_deref().unwrap()).collect();
         assert_eq!(paths, ["/dev/nvidia0", "/dev/nvidia1", "/dev/nvidiactl"]);
         assert_eq!(access.devices[0].path_on_host.as_deref(), Some("/dev/null"));
         assert_eq!(access.devices[0].cgroup_permissions.as_deref(), Some("rwm"));
@@ -267,13 +279,26 @@ mod tests {
         fs::write(lib.join("libcuda.so.550.54"), "").unwrap();
         symlink("libcuda.so.550.54", lib.join("libcuda.so.1")).unwrap();
         symlink("elsewhere", lib.join("libcuda.so.0")).unwrap();
-        let text = "kind: nvidia.com/gpu\ncontainerEdits:\n  hooks:\n  - path: /usr/bin/hook\n    args:\n    - hook\n    - --link\n    \
-                    - libcuda.so.1::/l/libcuda.so\n  mounts:\n  - hostPath: LIB/libcuda.so.550.54\n    containerPath: \
-                    /l/libcuda.so.550.54\ndevices:\n- name: \"0\"\n";
+        let text = r#"
+kind: nvidia.com/gpu
+containerEdits:
+  hooks:
+  - path: /usr/bin/hook
+    args:
+    - hook
+    - --link
+    - libcuda.so.1::/l/libcuda.so
+  mounts:
+  - hostPath: LIB/libcuda.so.550.54
+    containerPath: /l/libcuda.so.550.54
+devices:
+- name: "0"
+"#;
         fs::write(folder.0.join("nvidia.yaml"), text.replace("LIB", &lib.display().to_string())).unwrap();
         let access = resolve(&[folder.0.as_path()], &[slot("GPU-a", 0)]).unwrap();
         let host = lib.join("libcuda.so.550.54").display().to_string();
-        let expected = ["libcuda.so", "libcuda.so.1", "libcuda.so.550.54"].map(|name| format!("{host}:/l/{name}:ro"));
+        let expected =
+            ["libcuda.so", "libcuda.so.1", "libcuda.so.550.54"].map(|name| format!("{host}:/l/{name}:ro"));
         assert_eq!(access.binds, expected);
     }
 }

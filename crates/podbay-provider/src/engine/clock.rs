@@ -27,7 +27,8 @@ pub(super) fn parse(text: &str) -> Option<Timestamp> {
         None => ("", rest),
     };
     let millis: i64 = format!("{fraction:0<3}").get(..3)?.parse().ok()?;
-    let seconds = days_since_epoch(year, month, day) * 86_400 + hour * 3_600 + minute * 60 + second - offset(zone)?;
+    let seconds =
+        days_since_epoch(year, month, day) * 86_400 + hour * 3_600 + minute * 60 + second - offset(zone)?;
     Some(Timestamp::from_millis(seconds * 1_000 + millis))
 }
 

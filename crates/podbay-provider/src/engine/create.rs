@@ -12,8 +12,8 @@ use super::limits::{
 };
 use crate::MachineSpec;
 use bollard::models::{
-    ContainerCreateBody, HostConfig, HostConfigLogConfig, PortBinding, PortMap, ResourcesUlimits, RestartPolicy,
-    RestartPolicyNameEnum,
+    ContainerCreateBody, HostConfig, HostConfigLogConfig, PortBinding, PortMap, ResourcesUlimits,
+    RestartPolicy, RestartPolicyNameEnum,
 };
 use podbay_core::InstallId;
 use podbay_core::pod::PublishedPort;
@@ -123,7 +123,10 @@ fn host_config(spec: &MachineSpec, around: Surroundings<'_>) -> HostConfig {
         port_bindings: Some(port_bindings(spec)),
         log_config: Some(log_config(around.kind)),
         // Starting again is the reconciler's decision.
-        restart_policy: Some(RestartPolicy { name: Some(RestartPolicyNameEnum::NO), ..RestartPolicy::default() }),
+        restart_policy: Some(RestartPolicy {
+            name: Some(RestartPolicyNameEnum::NO),
+            ..RestartPolicy::default()
+        }),
         security_opt: Some(vec!["no-new-privileges".to_owned()]),
         cap_drop: Some(vec!["ALL".to_owned()]),
         cap_add: Some(CAPABILITIES.map(str::to_owned).to_vec()),

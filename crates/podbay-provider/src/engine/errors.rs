@@ -22,7 +22,12 @@ struct Row {
     because: &'static str,
 }
 
-const fn row(says: &'static [&'static str], code: FailureCode, permanent: bool, because: &'static str) -> Row {
+const fn row(
+    says: &'static [&'static str],
+    code: FailureCode,
+    permanent: bool,
+    because: &'static str,
+) -> Row {
     Row { says, code, permanent, because }
 }
 
@@ -69,7 +74,12 @@ const MACHINE: &[Row] = &[
 /// Fetching an image. Trouble with the network comes first: its sentences quote the URL, and a
 /// URL may contain any word.
 const IMAGE: &[Row] = &[
-    row(&["no space left on device", "disk quota exceeded"], FailureCode::DiskFull, false, "the host's disk is full"),
+    row(
+        &["no space left on device", "disk quota exceeded"],
+        FailureCode::DiskFull,
+        false,
+        "the host's disk is full",
+    ),
     row(
         &[
             "toomanyrequests",
@@ -146,7 +156,11 @@ pub(super) fn machine(status: u16, text: &str) -> CallError {
         // Another call on the same machine is under way.
         409 => CallError::Unknown(trim(text)),
         400 => refused(FailureCode::Engine, true, format!("the engine refused: {}", trim(text))),
-        404 => refused(FailureCode::MachineLost, false, format!("the machine is not there any more: {}", trim(text))),
+        404 => refused(
+            FailureCode::MachineLost,
+            false,
+            format!("the machine is not there any more: {}", trim(text)),
+        ),
         _ => refused(FailureCode::Engine, false, format!("the engine failed: {}", trim(text))),
     }
 }
@@ -157,8 +171,12 @@ pub(super) fn image(status: Option<u16>, text: &str) -> CallError {
         return known;
     }
     match status {
-        Some(404) => refused(FailureCode::ImageNotFound, true, format!("there is no such image: {}", trim(text))),
-        _ => refused(FailureCode::ImagePull, false, format!("the image could not be fetched: {}", trim(text))),
+        Some(404) => {
+            refused(FailureCode::ImageNotFound, true, format!("there is no such image: {}", trim(text)))
+        }
+        _ => {
+            refused(FailureCode::ImagePull, false, format!("the image could not be fetched: {}", trim(text)))
+        }
     }
 }
 
@@ -188,7 +206,9 @@ pub(super) fn image_call(error: Error) -> CallError {
 /// No answer, or none that could be read.
 fn transport(error: &Error) -> CallError {
     match error {
-        Error::SocketNotFoundError(socket) => CallError::NotSent(format!("the engine's socket {socket} is not there")),
+        Error::SocketNotFoundError(socket) => {
+            CallError::NotSent(format!("the engine's socket {socket} is not there"))
+        }
         Error::HyperLegacyError { err } if err.is_connect() => {
             CallError::NotSent("the container engine does not answer".into())
         }
@@ -202,7 +222,10 @@ fn transport(error: &Error) -> CallError {
 
 /// Whether an error can only come from a connection that was never made.
 pub(super) fn never_connected(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused | io::ErrorKind::PermissionDenied)
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused | io::ErrorKind::PermissionDenied
+    )
 }
 
 #[cfg(test)]
@@ -219,12 +242,37 @@ mod tests {
     #[test]
     fn what_engines_say_about_machines_is_understood() {
         let cases = [
-            (500, "cannot listen on the TCP port: listen tcp4 0.0.0.0:20000: bind: address already in use", FailureCode::PortTaken, false),
-            (500, "driver failed programming external connectivity: Bind for 0.0.0.0:20000 failed: port is already allocated", FailureCode::PortTaken, false),
-            (500, "runc: exec /.podbay/bin/podbay-agent: exec format error", FailureCode::ImagePlatform, true),
+            (
+                500,
+                "cannot listen on the TCP port: listen tcp4 0.0.0.0:20000: bind: address already in use",
+                FailureCode::PortTaken,
+                false,
+            ),
+            (
+                500,
+                "driver failed programming: Bind for 0.0.0.0:20000 failed: port is already allocated",
+                FailureCode::PortTaken,
+                false,
+            ),
+            (
+                500,
+                "runc: exec /.podbay/bin/podbay-agent: exec format error",
+                FailureCode::ImagePlatform,
+                true,
+            ),
             (404, "No such image: sha256:12", FailureCode::ImageNotFound, false),
-            (404, "no container with name or ID \"x\" found: no such container", FailureCode::MachineLost, false),
-            (500, "OCI runtime error: runc: exec: \"/.podbay/bin/podbay-agent\": stat: no such file or directory", FailureCode::Engine, true),
+            (
+                404,
+                "no container with name or ID \"x\" found: no such container",
+                FailureCode::MachineLost,
+                false,
+            ),
+            (
+                500,
+                "OCI runtime error: runc: exec: \"/.podbay/bin/podbay-agent\": stat: no such file or directory",
+                FailureCode::Engine,
+                true,
+            ),
             (500, "write /var/lib/x: no space left on device", FailureCode::DiskFull, false),
             (400, "invalid port specification", FailureCode::Engine, true),
             (500, "something new", FailureCode::Engine, false),
@@ -239,16 +287,66 @@ mod tests {
     #[test]
     fn what_engines_say_about_images_is_understood() {
         let cases = [
-            (Some(404), "manifest for alpine:nope not found: manifest unknown: manifest unknown", FailureCode::ImageNotFound, true),
-            (None, "initializing source docker://r/x:nope: reading manifest nope in r/x: manifest unknown", FailureCode::ImageNotFound, true),
-            (Some(404), "pull access denied for x, repository does not exist or may require 'docker login': denied: requested access", FailureCode::ImageDenied, true),
-            (None, "unable to retrieve auth token: invalid username/password: unauthorized: authentication required", FailureCode::ImageDenied, true),
-            (Some(404), "no matching manifest for linux/amd64 in the manifest list entries", FailureCode::ImagePlatform, true),
-            (None, "choosing an image from manifest list: no image found in manifest list for architecture amd64", FailureCode::ImagePlatform, true),
-            (Some(400), "invalid reference format: repository name must be lowercase", FailureCode::ImageReference, true),
-            (Some(500), "Get \"https://r/v2/\": dial tcp: lookup r: no such host", FailureCode::ImagePull, false),
-            (Some(500), "dial tcp 127.0.0.1:5000: connect: connection refused", FailureCode::ImagePull, false),
-            (Some(500), "toomanyrequests: You have reached your pull rate limit", FailureCode::ImagePull, false),
+            (
+                Some(404),
+                "manifest for alpine:nope not found: manifest unknown: manifest unknown",
+                FailureCode::ImageNotFound,
+                true,
+            ),
+            (
+                None,
+                "initializing source docker://r/x:nope: reading manifest nope in r/x: manifest unknown",
+                FailureCode::ImageNotFound,
+                true,
+            ),
+            (
+                Some(404),
+                "pull access denied for x, repository does not exist or may require 'docker login'",
+                FailureCode::ImageDenied,
+                true,
+            ),
+            (
+                None,
+                "unable to retrieve auth token: invalid username/password: unauthorized: authentication required",
+                FailureCode::ImageDenied,
+                true,
+            ),
+            (
+                Some(404),
+                "no matching manifest for linux/amd64 in the manifest list entries",
+                FailureCode::ImagePlatform,
+                true,
+            ),
+            (
+                None,
+                "choosing an image from manifest list: no image found in manifest list for architecture amd64",
+                FailureCode::ImagePlatform,
+                true,
+            ),
+            (
+                Some(400),
+                "invalid reference format: repository name must be lowercase",
+                FailureCode::ImageReference,
+                true,
+            ),
+            (
+                Some(500),
+                "Get \"https://r/v2/\": dial tcp: lookup r: no such host",
+                FailureCode::ImagePull,
+                false,
+            ),
+            (
+                Some(500),
+                "dial tcp 127.0.0.1:5000: connect: connection refused",
+                FailureCode::ImagePull,
+                false,
+            ),
+            (
+                Some(500),
+                "toomanyrequests: You have reached your pull rate limit",
+                FailureCode::ImagePull,
+                false,
+            ),
             (None, "writing blob: no space left on device", FailureCode::DiskFull, false),
             (Some(500), "something new", FailureCode::ImagePull, false),
         ];

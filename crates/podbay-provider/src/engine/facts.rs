@@ -73,7 +73,11 @@ fn cpus() -> u32 {
 
 fn sysinfo_memory() -> u64 {
     let info = sysinfo();
-    #[allow(clippy::unnecessary_cast, clippy::useless_conversion, reason = "the width depends on the platform")]
+    #[allow(
+        clippy::unnecessary_cast,
+        clippy::useless_conversion,
+        reason = "the width depends on the platform"
+    )]
     let total = info.totalram as u64;
     total * u64::from(info.mem_unit)
 }
@@ -91,8 +95,9 @@ fn disk_free_gb(root: &Path) -> u32 {
 fn disk_quota(driver: &str, mountinfo: &str, root: &Path) -> bool {
     match driver {
         "btrfs" | "zfs" => true,
-        "overlay" | "overlay2" | "overlayfs" => mount_of(mountinfo, root)
-            .is_some_and(|(kind, options)| kind == "xfs" && options.split(',').any(|option| matches!(option, "prjquota" | "pquota"))),
+        "overlay" | "overlay2" | "overlayfs" => mount_of(mountinfo, root).is_some_and(|(kind, options)| {
+            kind == "xfs" && options.split(',').any(|option| matches!(option, "prjquota" | "pquota"))
+        }),
         _ => false,
     }
 }

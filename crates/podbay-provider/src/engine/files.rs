@@ -37,8 +37,13 @@ impl Folders {
     /// delete other people's files, so it is checked.
     pub fn path(&self, name: &str) -> Answer<PathBuf> {
         let fine = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-        if name.is_empty() || name.len() > NAME_BYTES_MAX || name.starts_with('.') || !name.bytes().all(fine) {
-            return Err(refused(FailureCode::Engine, true, format!("{name:?} cannot be the name of a machine")));
+        if name.is_empty() || name.len() > NAME_BYTES_MAX || name.starts_with('.') || !name.bytes().all(fine)
+        {
+            return Err(refused(
+                FailureCode::Engine,
+                true,
+                format!("{name:?} cannot be the name of a machine"),
+            ));
         }
         Ok(self.root.join(name))
     }
@@ -81,7 +86,8 @@ impl Folders {
         let pruned = blocking(move || {
             for entry in fs::read_dir(root)? {
                 let entry = entry?;
-                let changed = entry.metadata()?.modified()?.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+                let changed =
+                    entry.metadata()?.modified()?.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
                 let age = clock::now().since(podbay_core::Timestamp::EPOCH.plus(changed));
                 if age > FOLDER_GRACE && !keep.contains(&*entry.file_name().to_string_lossy()) {
                     fs::remove_dir_all(entry.path())?;

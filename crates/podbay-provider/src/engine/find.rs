@@ -23,7 +23,9 @@ pub(super) async fn find(settings: &Settings) -> Result<(Link, Option<Service>),
         let socket = local_socket(url)?;
         let link = Link::find(&socket, PING_MAX).await;
         return link.map(|link| (link, None)).map_err(|error| {
-            ConnectError(format!("the container engine at {url} (engine.url or DOCKER_HOST) does not answer: {error}"))
+            ConnectError(format!(
+                "the container engine at {url} (engine.url or DOCKER_HOST) does not answer: {error}"
+            ))
         });
     }
     for socket in [DOCKER_SOCKET, PODMAN_SOCKET] {

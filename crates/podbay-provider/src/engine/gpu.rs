@@ -24,7 +24,8 @@ use std::path::Path;
 
 const NONE_VISIBLE: &str = "NVIDIA_VISIBLE_DEVICES=void";
 /// Needed beside the nodes of the GPUs themselves; not every driver has all of them.
-const SHARED_NODES: [&str; 4] = ["/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools", "/dev/nvidia-modeset"];
+const SHARED_NODES: [&str; 4] =
+    ["/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools", "/dev/nvidia-modeset"];
 
 /// What a machine is given for its GPUs.
 #[derive(Clone, Debug, Default)]
@@ -64,7 +65,8 @@ fn look(nvml: &Nvml, index: u32) -> Result<Option<Gpu>, NvmlError> {
         tracing::warn!(index, name, "a GPU of a model without a published type is left out");
         return Ok(None);
     };
-    let label = gpu_type.as_str().rsplit_once('_').and_then(|(_, memory)| memory.strip_suffix("GB")?.parse().ok());
+    let label =
+        gpu_type.as_str().rsplit_once('_').and_then(|(_, memory)| memory.strip_suffix("GB")?.parse().ok());
     let fact = GpuFact {
         uuid,
         index,
@@ -135,7 +137,8 @@ fn bare(known: &[Gpu], slots: &[GpuSlot]) -> Answer<Access> {
         let minor = known.iter().find(|gpu| gpu.fact.uuid == slot.uuid).map_or(slot.index, |gpu| gpu.minor);
         let path = format!("/dev/nvidia{minor}");
         if !Path::new(&path).exists() {
-            let text = format!("the GPU {} of this pod is not on the host any more ({path} is missing)", slot.uuid);
+            let text =
+                format!("the GPU {} of this pod is not on the host any more ({path} is missing)", slot.uuid);
             return Err(refused(FailureCode::Engine, false, text));
         }
         devices.push(node(path));

@@ -125,7 +125,8 @@ async fn pull(
     credentials: Option<&Credentials>,
     progress: ProgressSink<'_>,
 ) -> Answer<()> {
-    let options = CreateImageOptions { from_image: Some(reference.to_string()), ..CreateImageOptions::default() };
+    let options =
+        CreateImageOptions { from_image: Some(reference.to_string()), ..CreateImageOptions::default() };
     let credentials = credentials.map(|credentials| DockerCredentials {
         username: Some(credentials.username.clone()),
         password: Some(credentials.password.clone()),
@@ -138,7 +139,11 @@ async fn pull(
         loop {
             let message = tokio::time::timeout(PULL_SILENCE_MAX, messages.next()).await.map_err(|_| {
                 let minutes = PULL_SILENCE_MAX.as_secs() / 60;
-                refused(FailureCode::ImagePull, false, format!("the fetch of {reference} made no progress for {minutes} minutes"))
+                refused(
+                    FailureCode::ImagePull,
+                    false,
+                    format!("the fetch of {reference} made no progress for {minutes} minutes"),
+                )
             })?;
             match message {
                 Some(message) => {
@@ -169,7 +174,8 @@ impl Layers {
         match message.status.as_deref()? {
             "Downloading" => {
                 let detail = message.progress_detail.as_ref()?;
-                let number = |value: Option<i64>| value.and_then(|value| u64::try_from(value).ok()).unwrap_or(0);
+                let number =
+                    |value: Option<i64>| value.and_then(|value| u64::try_from(value).ok()).unwrap_or(0);
                 // A retried layer begins at zero again; the sum does not show it.
                 layer.0 = layer.0.max(number(detail.current));
                 layer.1 = layer.1.max(number(detail.total)).max(layer.0);
@@ -194,7 +200,8 @@ mod tests {
         CreateImageInfo {
             id: Some(id.into()),
             status: Some(status.into()),
-            progress_detail: detail.map(|(current, total)| ProgressDetail { current: Some(current), total: Some(total) }),
+            progress_detail: detail
+                .map(|(current, total)| ProgressDetail { current: Some(current), total: Some(total) }),
             ..CreateImageInfo::default()
         }
     }
@@ -223,16 +230,23 @@ mod tests {
     #[test]
     fn an_image_is_described() {
         let text = r#"{"Id":"sha256:1","RepoDigests":["other/x@sha256:9"],"Architecture":"ARCH","Config":{"User":"1000",
-            "WorkingDir":"","Entrypoint":["/init"],"Cmd":["a","b"],"ExposedPorts":{"8080/tcp":{},"53/udp":{},"9/sctp":{},"0/tcp":{}}}}"#;
+            "WorkingDir":"","Entrypoint":["/init"],"Cmd":["a","b"],
+            "ExposedPorts":{"8080/tcp":{},"53/udp":{},"9/sctp":{},"0/tcp":{}}}}"#;
         let read = |text: &str| serde_json::from_str::<Inspected>(text).unwrap();
         let reference = Reference::parse("x").unwrap();
         let found = fact(&reference, read(&text.replace("ARCH", architecture()))).unwrap();
         assert_eq!(found.command, ["/init", "a", "b"]);
-        assert_eq!((found.digest.as_str(), found.user.as_str(), found.working_dir), ("other/x@sha256:9", "1000", None));
+        assert_eq!(
+            (found.digest.as_str(), found.user.as_str(), found.working_dir),
+            ("other/x@sha256:9", "1000", None)
+        );
         let ports: Vec<_> = found.exposed.iter().map(|port| (port.number, port.protocol)).collect();
         assert_eq!(ports, [(53, Protocol::Udp), (8080, Protocol::Tcp)]);
         let foreign = fact(&reference, read(&text.replace("ARCH", "s390y"))).unwrap_err();
-        assert!(matches!(foreign, CallError::Refused { code: FailureCode::ImagePlatform, permanent: true, .. }));
+        assert!(matches!(
+            foreign,
+            CallError::Refused { code: FailureCode::ImagePlatform, permanent: true, .. }
+        ));
         assert_eq!(fact(&reference, read(r#"{"Id":"sha256:1"}"#)).unwrap().digest, "sha256:1");
     }
 }

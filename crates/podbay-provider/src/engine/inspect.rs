@@ -74,7 +74,8 @@ impl Container {
 
     /// The pod, if the container is this installation's.
     pub fn pod(&self, install: &InstallId) -> Option<Option<PodId>> {
-        (self.label(LABEL_INSTALL) == Some(install.as_str())).then(|| self.label(LABEL_POD).and_then(PodId::parse))
+        (self.label(LABEL_INSTALL) == Some(install.as_str()))
+            .then(|| self.label(LABEL_POD).and_then(PodId::parse))
     }
 
     /// Addresses that lead to a TCP port inside, the best first.
@@ -83,9 +84,11 @@ impl Container {
             let address: IpAddr = endpoint.address.as_deref()?.parse().ok()?;
             Some(SocketAddr::new(address, port))
         });
-        let published = self.network_settings.ports.as_ref().and_then(|ports| ports.get(&format!("{port}/tcp")));
+        let published =
+            self.network_settings.ports.as_ref().and_then(|ports| ports.get(&format!("{port}/tcp")));
         let published = published.into_iter().flatten().flatten().filter_map(|binding| {
-            let address = binding.host_ip.as_deref().unwrap_or_default().parse().unwrap_or(IpAddr::from([0; 4]));
+            let address =
+                binding.host_ip.as_deref().unwrap_or_default().parse().unwrap_or(IpAddr::from([0; 4]));
             Some(SocketAddr::new(reachable(address), binding.host_port.as_deref()?.parse().ok()?))
         });
         inside.chain(published).collect()
@@ -97,7 +100,8 @@ impl Container {
         let time = |text: &Option<String>| text.as_deref().and_then(clock::parse);
         let created = time(&self.created).unwrap_or(Timestamp::EPOCH);
         match state.status.as_str() {
-            // Podman calls a container `initialized` between its runtime's create and start, and one whose start failed, too.
+            // Podman calls a container `initialized` between its runtime's create and start, and
+            // after a start that failed.
             "created" | "configured" | "initialized" => Ok(MachinePhase::Created),
             "running" | "stopping" | "paused" | "restarting" => {
                 Ok(MachinePhase::Running { started_at: time(&state.started_at).unwrap_or(created) })
@@ -108,7 +112,9 @@ impl Container {
                 at: time(&state.finished_at).unwrap_or(created),
             }),
             "removing" => Err(CallError::Unknown("the machine is being removed".into())),
-            other => Err(CallError::Unknown(format!("the engine reports a state {other:?} that is not known here"))),
+            other => Err(CallError::Unknown(format!(
+                "the engine reports a state {other:?} that is not known here"
+            ))),
         }
     }
 }

@@ -103,10 +103,15 @@ async fn request(socket: &Path, method: &str, path: &str, limit: Duration) -> Re
     let mut stream = match connected {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) if never_connected(&error) => {
-            return Err(CallError::NotSent(format!("the container engine at {} does not answer: {error}", socket.display())));
+            return Err(CallError::NotSent(format!(
+                "the container engine at {} does not answer: {error}",
+                socket.display()
+            )));
         }
         Ok(Err(error)) => return Err(CallError::NotSent(format!("{}: {error}", socket.display()))),
-        Err(_) => return Err(CallError::NotSent(format!("the container engine at {} is stuck", socket.display()))),
+        Err(_) => {
+            return Err(CallError::NotSent(format!("the container engine at {} is stuck", socket.display())));
+        }
     };
     let exchange = async {
         let head = format!("{method} {path} HTTP/1.0\r\nHost: engine\r\nContent-Length: 0\r\n\r\n");
@@ -116,7 +121,9 @@ async fn request(socket: &Path, method: &str, path: &str, limit: Duration) -> Re
         Ok::<_, std::io::Error>(bytes)
     };
     match tokio::time::timeout(limit, exchange).await {
-        Ok(Ok(bytes)) => parse(&bytes).ok_or_else(|| CallError::Unknown("the engine's answer was cut off".into())),
+        Ok(Ok(bytes)) => {
+            parse(&bytes).ok_or_else(|| CallError::Unknown("the engine's answer was cut off".into()))
+        }
         Ok(Err(error)) => Err(CallError::Unknown(format!("the engine's answer was lost: {error}"))),
         Err(_) => Err(CallError::Unknown(format!("the engine did not answer within {} s", limit.as_secs()))),
     }
@@ -152,7 +159,8 @@ mod tests {
 
     #[test]
     fn an_answer_that_was_cut_off_is_no_answer() {
-        let whole = parse(b"HTTP/1.0 200 OK\r\ncontent-length: 2\r\nServer: Docker/28.2.2 (linux)\r\n\r\n[]").unwrap();
+        let whole = parse(b"HTTP/1.0 200 OK\r\ncontent-length: 2\r\nServer: Docker/28.2.2 (linux)\r\n\r\n[]")
+            .unwrap();
         assert_eq!((whole.status, whole.body.as_slice()), (200, b"[]".as_slice()));
         assert_eq!(whole.header("server"), Some("Docker/28.2.2 (linux)"));
         assert!(parse(b"HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\n[]").is_none());

@@ -32,9 +32,9 @@ pub(super) async fn logs(docker: &Docker, name: &str, tail: u32) -> Answer<Logs>
         while let Some(piece) = output.next().await {
             let (stderr, message) = match piece.map_err(machine_call)? {
                 LogOutput::StdErr { message } => (true, message),
-                LogOutput::StdOut { message } | LogOutput::Console { message } | LogOutput::StdIn { message } => {
-                    (false, message)
-                }
+                LogOutput::StdOut { message }
+                | LogOutput::Console { message }
+                | LogOutput::StdIn { message } => (false, message),
             };
             bytes += message.len();
             if bytes > LOG_BYTES_MAX {
@@ -161,7 +161,14 @@ mod tests {
         let shown: Vec<_> = logs.lines.iter().map(|line| (line.stderr, line.text.as_str())).collect();
         assert_eq!(
             shown,
-            [(false, "one"), (true, "longer"), (false, "two"), (false, ""), (false, "no time"), (false, "\u{fffd} unended")]
+            [
+                (false, "one"),
+                (true, "longer"),
+                (false, "two"),
+                (false, ""),
+                (false, "no time"),
+                (false, "\u{fffd} unended")
+            ]
         );
         assert_eq!(logs.lines[0].at.unwrap().as_millis(), 1_787_220_000_500);
         assert_eq!(logs.lines[4].at, None);
@@ -179,7 +186,8 @@ mod tests {
     fn memory_in_use_leaves_out_what_can_be_dropped() {
         let sample: ContainerStatsResponse = serde_json::from_str(
             r#"{"cpu_stats":{"cpu_usage":{"total_usage":5}},"memory_stats":{"usage":100,"stats":{"inactive_file":30}},
-            "pids_stats":{"current":3},"networks":{"a":{"rx_bytes":1,"tx_bytes":2},"b":{"rx_bytes":10,"tx_bytes":20}}}"#,
+            "pids_stats":{"current":3},
+            "networks":{"a":{"rx_bytes":1,"tx_bytes":2},"b":{"rx_bytes":10,"tx_bytes":20}}}"#,
         )
         .unwrap();
         let expected =

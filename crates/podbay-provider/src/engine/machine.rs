@@ -5,15 +5,19 @@
 
 use super::create::{Surroundings, body};
 use super::errors::{machine, machine_call};
+use super::inspect;
 use super::io::Link;
 use super::limits::{CREATE_MAX, REMOVE_MAX, START_MAX, STOP_EXTRA_MAX};
-use super::inspect;
 use crate::{Answer, MachineSpec};
 use bollard::Docker;
 use bollard::query_parameters::{CreateContainerOptions, StopContainerOptions};
 use podbay_core::InstallId;
 use podbay_core::pod::{CallError, FailureCode};
 use std::time::Duration;
+
+/// What Podman says when the machine ended by itself between its look and its kill. It is the same
+/// attempt that goes on: nothing is waited for, and nothing else is tried.
+const ENDED_MEANWHILE: &str = "container state improper";
 
 /// `call`, or Unknown when it takes too long: it may still have its effect.
 pub(super) async fn within<T>(
@@ -27,8 +31,14 @@ pub(super) async fn within<T>(
 }
 
 /// Makes a machine, or adopts the one that is already there.
-pub(super) async fn create(link: &Link, docker: &Docker, spec: &MachineSpec, around: Surroundings<'_>) -> Answer<()> {
-    let options = CreateContainerOptions { name: Some(spec.name.clone()), ..CreateContainerOptions::default() };
+pub(super) async fn create(
+    link: &Link,
+    docker: &Docker,
+    spec: &MachineSpec,
+    around: Surroundings<'_>,
+) -> Answer<()> {
+    let options =
+        CreateContainerOptions { name: Some(spec.name.clone()), ..CreateContainerOptions::default() };
     let install = around.install_id;
     let request = body(spec, around);
     match within(CREATE_MAX, docker.create_container(Some(options), request)).await {
@@ -66,11 +76,13 @@ pub(super) async fn start(docker: &Docker, name: &str) -> Answer<()> {
 pub(super) async fn stop(docker: &Docker, name: &str, grace: Duration) -> Answer<()> {
     let seconds = i32::try_from(grace.as_secs()).unwrap_or(i32::MAX);
     let options = StopContainerOptions { t: Some(seconds), ..StopContainerOptions::default() };
-    within(grace + STOP_EXTRA_MAX, docker.stop_container(name, Some(options))).await
+    match within(grace + STOP_EXTRA_MAX, docker.stop_container(name, Some(options))).await {
+        Err(CallError::Refused { text, .. }) if text.contains(ENDED_MEANWHILE) => Ok(()),
+        answer => answer,
+    }
 }
 
-/// Kills and removes, with the volumes that the image declared. `timeout=0` is Podman's: without
-/// it the machine would be asked to end first, and given ten seconds.
+/// Kills and removes, with the volumes that the image declared.
 pub(super) async fn remove(link: &Link, install: &InstallId, name: &str) -> Answer<()> {
     // There is no way back from this one, so the label is looked at once more.
     match inspect::container(link, name).await? {
@@ -78,8 +90,12 @@ pub(super) async fn remove(link: &Link, install: &InstallId, name: &str) -> Answ
         Some(found) if found.pod(install).is_none() => return Err(inspect::foreign(name)),
         Some(_) => {}
     }
+    // `timeout=0` is Podman's: without it the machine would be asked to end first, and given ten seconds.
     let path = format!("/containers/{name}?force=true&v=true&timeout=0");
-    let reply = link.request("DELETE", &path, REMOVE_MAX).await?;
+    let mut reply = link.request("DELETE", &path, REMOVE_MAX).await?;
+    if reply.message().contains(ENDED_MEANWHILE) {
+        reply = link.request("DELETE", &path, REMOVE_MAX).await?;
+    }
     match reply.status {
         200..=299 | 404 => Ok(()),
         status => match machine(status, &reply.message()) {

@@ -110,7 +110,8 @@ impl Engine {
         if let Ok(machines) = engine.machine_list().await {
             engine.folders.prune(machines.into_iter().map(|machine| machine.name).collect()).await;
         }
-        tracing::info!(engine = ?engine.link.kind, version = engine.link.version, socket = %engine.link.socket.display(), "container engine");
+        let io::Link { kind, version, socket, .. } = &engine.link;
+        tracing::info!(?kind, version, socket = %socket.display(), "container engine");
         Ok(engine)
     }
 

@@ -96,9 +96,9 @@ fn is_component(text: &str) -> bool {
     let plain = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let ends = text.as_bytes().first().is_some_and(plain) && text.as_bytes().last().is_some_and(plain);
     let separators = text.split(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit());
-    ends && separators.filter(|part| !part.is_empty()).all(|part| {
-        matches!(part, "." | "_" | "__") || part.bytes().all(|byte| byte == b'-')
-    })
+    ends && separators
+        .filter(|part| !part.is_empty())
+        .all(|part| matches!(part, "." | "_" | "__") || part.bytes().all(|byte| byte == b'-'))
 }
 
 fn is_tag(text: &str) -> bool {
@@ -146,8 +146,27 @@ mod tests {
     fn what_is_no_reference_is_refused() {
         let long = "a".repeat(REFERENCE_BYTES_MAX + 1);
         for text in [
-            "", ":", "/", "a/", "/a", "Ubuntu", "ubuntu:", "ubuntu:a b", "a//b", "a..b", "a___b", "-a", "a@sha256:12", "a@", "é",
-            "a:b:c", "ex.io:port/a", "https://ex.io/a", "a\nb", "a?b", long.as_str(),
+            "",
+            ":",
+            "/",
+            "a/",
+            "/a",
+            "Ubuntu",
+            "ubuntu:",
+            "ubuntu:a b",
+            "a//b",
+            "a..b",
+            "a___b",
+            "-a",
+            "a@sha256:12",
+            "a@",
+            "é",
+            "a:b:c",
+            "ex.io:port/a",
+            "https://ex.io/a",
+            "a\nb",
+            "a?b",
+            long.as_str(),
         ] {
             assert!(Reference::parse(text).is_err(), "{text:?}");
         }

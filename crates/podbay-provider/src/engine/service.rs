@@ -15,7 +15,7 @@
 //! live on when we end: a thread owns it, and where `setpriv` is there the kernel ends it with us
 //! even if we are killed; elsewhere it ends by itself when nobody has called it for a while.
 
-use super::limits::{files_max, processes_max};
+use super::limits::{SERVICE_START_MAX, files_max, processes_max};
 use rustix::process::{Pid, Signal, kill_process};
 use std::io;
 use std::os::unix::process::CommandExt;
@@ -87,13 +87,14 @@ fn keep(plan: &Plan, stopped: &Receiver<()>) {
         let since = Instant::now();
         match plan.spawn() {
             Ok(mut child) => {
-                let Some(status) = wait(&mut child, stopped) else {
-                    end(&mut child);
+                let ended = wait(&mut child, &plan.socket, stopped);
+                end(&mut child);
+                let Some(why) = ended else {
                     // It may already be gone.
                     let _ = std::fs::remove_file(&plan.socket);
                     return;
                 };
-                tracing::warn!(%status, "podman's service ended; running it again");
+                tracing::warn!(why, "running podman's service again");
             }
             Err(error) => tracing::error!(%error, program = %plan.podman.display(), "cannot run podman"),
         }
@@ -104,11 +105,16 @@ fn keep(plan: &Plan, stopped: &Receiver<()>) {
     }
 }
 
-/// How the child ended; `None` if we are to end first.
-fn wait(child: &mut Child, stopped: &Receiver<()>) -> Option<std::process::ExitStatus> {
+/// Why the child is of no use any more; `None` if we are to end first.
+fn wait(child: &mut Child, socket: &Path, stopped: &Receiver<()>) -> Option<String> {
+    let since = Instant::now();
     loop {
         if let Ok(Some(status)) = child.try_wait() {
-            return Some(status);
+            return Some(format!("it ended: {status}"));
+        }
+        // Removed by somebody who tidies up: nobody can reach the service any more.
+        if since.elapsed() > SERVICE_START_MAX && !socket.exists() {
+            return Some("its socket is gone".to_owned());
         }
         if stopped.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Disconnected) {
             return None;
@@ -116,7 +122,11 @@ fn wait(child: &mut Child, stopped: &Receiver<()>) -> Option<std::process::ExitS
     }
 }
 
+/// Ends the child, if it has not ended.
 fn end(child: &mut Child) {
+    if !matches!(child.try_wait(), Ok(None)) {
+        return;
+    }
     let asked = Instant::now();
     // Not yet waited for, so the number is still the child's.
     if let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {

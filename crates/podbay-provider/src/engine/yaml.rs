@@ -17,7 +17,11 @@ pub(super) fn parse(text: &str) -> Result<Value, String> {
             return Err(format!("line {}: a tab", number + 1));
         }
         if !content.trim().is_empty() && !content.starts_with('#') && content != "---" {
-            lines.push(Line { number: number + 1, indent: line.len() - content.len(), text: content.trim_end() });
+            lines.push(Line {
+                number: number + 1,
+                indent: line.len() - content.len(),
+                text: content.trim_end(),
+            });
         }
     }
     let mut reader = Reader { lines, at: 0 };
@@ -133,7 +137,9 @@ fn scalar(text: &str) -> Result<Value, &'static str> {
     }
     if text.starts_with('"') {
         // The escapes of JSON are the ones that are used.
-        return serde_json::from_str::<String>(text).map(Value::String).map_err(|_| "a quote that cannot be read");
+        return serde_json::from_str::<String>(text)
+            .map(Value::String)
+            .map_err(|_| "a quote that cannot be read");
     }
     match text {
         "[]" => Ok(Value::Array(Vec::new())),
@@ -151,11 +157,34 @@ mod tests {
 
     #[test]
     fn what_tools_write_is_read() {
-        let text = "---\n# made by a tool\ncdiVersion: 0.5.0\ncontainerEdits:\n  env:\n  - A=b: c=d\n  - X=void\n  hooks:\n  - args:\n    \
-                    - hook\n    - --link\n    - a.so.1::/usr/lib/a.so\n    hookName: createContainer\n  mounts: []\ndevices:\n- \
-                    containerEdits:\n    deviceNodes:\n    - path: /dev/x0\n  name: \"0\"\n- name: 'GPU-''1'\n  containerEdits:\n\
-                    \n    deviceNodes:\n      -\n        path: /dev/x1 # the second\nkind: a.com/gpu\n";
-        let read = parse(&text.replace("A=b: c=d", "A=b:c")).unwrap();
+        let text = r#"---
+# made by a tool
+cdiVersion: 0.5.0
+containerEdits:
+  env:
+  - A=b:c
+  - X=void
+  hooks:
+  - args:
+    - hook
+    - --link
+    - a.so.1::/usr/lib/a.so
+    hookName: createContainer
+  mounts: []
+devices:
+- containerEdits:
+    deviceNodes:
+    - path: /dev/x0
+  name: "0"
+- name: 'GPU-''1'
+  containerEdits:
+
+    deviceNodes:
+      -
+        path: /dev/x1 # the second
+kind: a.com/gpu
+"#;
+        let read = parse(text).unwrap();
         assert_eq!(
             read,
             json!({
@@ -177,7 +206,9 @@ mod tests {
     #[test]
     fn more_yaml_than_that_is_an_error() {
         let deep: String = (0..100).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect();
-        for text in ["a: &x 1", "a: [1, 2]", "a: |\n  text", "\ta: 1", "text", "a: 1\n   b: 2", "a: \"x", &deep] {
+        for text in
+            ["a: &x 1", "a: [1, 2]", "a: |\n  text", "\ta: 1", "text", "a: 1\n   b: 2", "a: \"x", &deep]
+        {
             assert!(parse(text).is_err(), "{text:?}");
         }
         assert_eq!(parse("").unwrap(), Value::Null);

@@ -5,8 +5,8 @@ use super::gate::Place;
 use super::state::{Effect, Met, State, refused};
 use super::{Seen, World};
 use crate::{
-    Answer, File, ImageRequest, ListedMachine, Logs, MachineSpec, ProgressSink, Provider, PullProgress, Stats,
-    Stream,
+    Answer, File, ImageRequest, ListedMachine, Logs, MachineSpec, ProgressSink, Provider, PullProgress,
+    Stats, Stream,
 };
 use async_trait::async_trait;
 use podbay_core::place::HostFacts;
@@ -165,7 +165,9 @@ impl Provider for Fake {
         answer?;
         let state = self.world.lock();
         let fact = state.images.get(reference).map(|image| image.fact.clone());
-        fact.ok_or_else(|| refused(FailureCode::ImageNotFound, false, "the image is not on the host any more"))
+        fact.ok_or_else(|| {
+            refused(FailureCode::ImageNotFound, false, "the image is not on the host any more")
+        })
     }
 
     async fn machine_create(&self, spec: &MachineSpec) -> Answer<String> {

@@ -199,8 +199,12 @@ impl State {
     pub fn host_reboot(&mut self, until: Timestamp, now: Timestamp) {
         self.host_gone = self.host_gone.max(until);
         self.pending.clear();
-        let running: Vec<String> =
-            self.machines.iter().filter(|(_, machine)| machine.is_running()).map(|(name, _)| name.clone()).collect();
+        let running: Vec<String> = self
+            .machines
+            .iter()
+            .filter(|(_, machine)| machine.is_running())
+            .map(|(name, _)| name.clone())
+            .collect();
         for name in running {
             self.end(&name, HOST_ENDED, false, now);
         }
@@ -305,9 +309,10 @@ impl State {
     }
 
     pub fn image_of(&self, spec: &MachineSpec) -> Option<&Image> {
-        self.images.get(&spec.image_reference).filter(|image| image.fact.digest == spec.image.digest).or_else(|| {
-            self.images.values().find(|image| image.fact.digest == spec.image.digest)
-        })
+        self.images
+            .get(&spec.image_reference)
+            .filter(|image| image.fact.digest == spec.image.digest)
+            .or_else(|| self.images.values().find(|image| image.fact.digest == spec.image.digest))
     }
 
     fn create(
@@ -357,7 +362,9 @@ impl State {
         let image = self.image_of(&spec);
         let exits = image.and_then(|image| image.exits);
         let says: Vec<String> = image.map(|image| image.says.clone()).unwrap_or_default();
-        if let Some(gone) = spec.gpus.iter().find(|gpu| self.facts.gpus.iter().all(|fact| fact.uuid != gpu.uuid)) {
+        if let Some(gone) =
+            spec.gpus.iter().find(|gpu| self.facts.gpus.iter().all(|fact| fact.uuid != gpu.uuid))
+        {
             let text = format!("the host has no GPU {}", gone.uuid);
             return Err(refused(FailureCode::Engine, true, text));
         }
@@ -420,7 +427,8 @@ impl State {
     /// Drops the files of machines that never came.
     pub fn prune(&mut self, now: Timestamp) {
         let machines = &self.machines;
-        self.folders.retain(|name, folder| machines.contains_key(name) || now.since(folder.put_at) < FILES_GRACE);
+        self.folders
+            .retain(|name, folder| machines.contains_key(name) || now.since(folder.put_at) < FILES_GRACE);
     }
 
     pub fn print(&mut self, name: &str, text: String, stderr: bool, now: Timestamp) {
@@ -436,7 +444,8 @@ impl State {
             return image?.greetings.get(&port).map(Vec::as_slice);
         }
         self.folders.get(name).filter(|folder| folder.files.contains_key("host_key"))?;
-        let speaks = !self.all_silent && !self.silent.contains(name) && image.is_none_or(|image| image.answers_ssh);
+        let speaks =
+            !self.all_silent && !self.silent.contains(name) && image.is_none_or(|image| image.answers_ssh);
         Some(if speaks { b"SSH-2.0-podbay\r\n" } else { b"" })
     }
 }

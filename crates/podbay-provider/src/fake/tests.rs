@@ -289,7 +289,10 @@ async fn ssh_that_never_answers_is_a_connection_that_ends() {
     spec.image = bench.image("exits").await.unwrap();
     spec.image_reference = "exits".into();
     bench.up(&spec).await;
-    assert_eq!(bench.phase(&spec.name).await, Some(MachinePhase::Exited { code: 3, oom: false, at: bench.now() }));
+    assert_eq!(
+        bench.phase(&spec.name).await,
+        Some(MachinePhase::Exited { code: 3, oom: false, at: bench.now() })
+    );
     assert!(is_not_sent(&bench.published(4000).await));
 }
 
@@ -363,7 +366,10 @@ async fn files_are_replaced_before_and_after_the_create_and_forgotten_without_a_
     bench.up(&spec).await;
     assert_eq!(bench.world.file(&spec.name, "authorized_keys").unwrap(), b"a");
     bench.world.fault(Call::FilesPut, Fault::DiskFull);
-    assert_eq!(refusal(bench.fake.files_put(&spec.name, &keys("b")).await), Some((FailureCode::DiskFull, false)));
+    assert_eq!(
+        refusal(bench.fake.files_put(&spec.name, &keys("b")).await),
+        Some((FailureCode::DiskFull, false))
+    );
     bench.world.fault(Call::FilesPut, Fault::LateEffect(Duration::from_secs(9)));
     assert!(is_unknown(&bench.fake.files_put(&spec.name, &keys("c")).await));
     assert_eq!(bench.world.file(&spec.name, "authorized_keys").unwrap(), b"c");

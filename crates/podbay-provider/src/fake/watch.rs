@@ -60,9 +60,16 @@ impl Watch {
     }
 
     /// The first of these ports that cannot be had.
-    pub fn port_taken(&mut self, name: &str, ports: &[PublishedPort], late: bool, machines: &Machines) -> Option<u16> {
+    pub fn port_taken(
+        &mut self,
+        name: &str,
+        ports: &[PublishedPort],
+        late: bool,
+        machines: &Machines,
+    ) -> Option<u16> {
         let taken = |port: &&PublishedPort| {
-            self.ports.contains_key(&key(port)) || (port.protocol == Protocol::Tcp && self.occupied.contains(&port.external))
+            self.ports.contains_key(&key(port))
+                || (port.protocol == Protocol::Tcp && self.occupied.contains(&port.external))
         };
         let port = ports.iter().find(taken)?;
         if let Some(holder) = self.ports.get(&key(port)) {
@@ -101,7 +108,9 @@ impl Watch {
         // A late start may hold what was given to another since.
         if over && machines.values().all(|machine| !machine.late || !machine.is_running()) {
             let (vcpus, memory) = (self.vcpus, self.memory_gb);
-            found.push(format!("{name} was started, and {vcpus} vCPUs and {memory} GB are more than the host has"));
+            found.push(format!(
+                "{name} was started, and {vcpus} vCPUs and {memory} GB are more than the host has"
+            ));
         }
         found.into_iter().for_each(|text| self.report(text));
     }

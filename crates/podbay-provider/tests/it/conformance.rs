@@ -4,7 +4,9 @@
 //! ids below, and it removes what it made; a caller whose suite may panic removes the rest.
 
 use podbay_core::PodId;
-use podbay_core::pod::{CallError, FailureCode, ImageFact, MachineFact, MachinePhase, PublishedPort, SSH_PORT};
+use podbay_core::pod::{
+    CallError, FailureCode, ImageFact, MachineFact, MachinePhase, PublishedPort, SSH_PORT,
+};
 use podbay_core::published::Protocol;
 use podbay_provider::{File, ImageRequest, MachineSpec, Provider, PullProgress};
 use std::net::{IpAddr, Ipv4Addr};
@@ -21,6 +23,8 @@ pub struct Ground {
     pub ports: fn() -> u16,
 }
 
+/// What is no image reference.
+pub const NO_REFERENCES: [&str; 5] = ["", "UPPER/case", "a b", "x:", "https://example.com/x"];
 const BIND: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// A machine to be made from `image`, small and with one port.
@@ -36,7 +40,11 @@ pub fn spec(ground: &Ground, image: &ImageFact, number: u128, files: Vec<File>) 
         memory_gb: 1,
         disk_gb: 1,
         gpus: Vec::new(),
-        ports: vec![PublishedPort { internal: SSH_PORT, external: (ground.ports)(), protocol: Protocol::Tcp }],
+        ports: vec![PublishedPort {
+            internal: SSH_PORT,
+            external: (ground.ports)(),
+            protocol: Protocol::Tcp,
+        }],
         bind: BIND,
         files,
     }
@@ -82,7 +90,7 @@ async fn images(provider: &dyn Provider, ground: &Ground) {
     };
     let absent = image(provider, &ground.image_absent).await;
     assert_eq!(refusal(absent), (FailureCode::ImageNotFound, true));
-    for reference in ["", "UPPER/case", "a b", "x:", "https://example.com/x"] {
+    for reference in NO_REFERENCES {
         let wrong = image(provider, reference).await;
         assert_eq!(refusal(wrong), (FailureCode::ImageReference, true), "{reference:?}");
     }
@@ -115,7 +123,10 @@ async fn life(provider: &dyn Provider, ground: &Ground, image: &ImageFact) {
     assert!(matches!(listed(provider, &spec.name).await.unwrap().phase, MachinePhase::Running { .. }));
     provider.machine_stats(&handle).await.expect("load");
     provider.machine_logs(&handle, 10).await.expect("logs");
-    provider.files_put(&spec.name, &[File { name: "authorized_keys", bytes: b"a\n".to_vec() }]).await.expect("files");
+    provider
+        .files_put(&spec.name, &[File { name: "authorized_keys", bytes: b"a\n".to_vec() }])
+        .await
+        .expect("files");
 
     provider.machine_stop(&handle, Duration::ZERO).await.expect("stop");
     provider.machine_stop(&handle, Duration::ZERO).await.expect("stopping what is stopped is a success");
@@ -139,7 +150,10 @@ async fn adoption(provider: &dyn Provider, ground: &Ground, image: &ImageFact) {
     assert_eq!(provider.machine_create(&mine).await.as_ref(), Ok(&handle), "a second create adopts");
     provider.machine_start(&handle).await.expect("start");
     assert_eq!(provider.machine_create(&mine).await.as_ref(), Ok(&handle), "also while it runs");
-    assert!(matches!(phase(provider, &mine.name).await, Some(MachinePhase::Running { .. })), "and changes nothing");
+    assert!(
+        matches!(phase(provider, &mine.name).await, Some(MachinePhase::Running { .. })),
+        "and changes nothing"
+    );
 
     let other = MachineSpec { pod_id: PodId::from_bits(9), ..mine.clone() };
     let refused = provider.machine_create(&other).await;
@@ -158,9 +172,13 @@ async fn port_taken(provider: &dyn Provider, ground: &Ground, image: &ImageFact)
         Ok(handle) => provider.machine_start(&handle).await,
         Err(error) => Err(error),
     };
-    let taken = matches!(answer, Err(CallError::Refused { code: FailureCode::PortTaken, permanent: false, .. }));
+    let taken =
+        matches!(answer, Err(CallError::Refused { code: FailureCode::PortTaken, permanent: false, .. }));
     for spec in [&first, &second] {
-        provider.machine_remove(&spec.name).await.expect("remove");
+        let left = provider.machine_inspect(&spec.name).await.expect("inspect");
+        if let Some(left) = left {
+            provider.machine_remove(&left.handle).await.expect("remove");
+        }
     }
     assert!(taken, "{answer:?}");
 }

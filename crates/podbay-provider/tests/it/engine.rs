@@ -4,6 +4,7 @@
 
 use crate::conformance::{self, Ground};
 use crate::inside;
+use crate::poll::until;
 use podbay_core::InstallId;
 use podbay_core::pod::CallError;
 use podbay_provider::Provider;
@@ -99,14 +100,14 @@ impl Site {
 
 /// An engine that is just being run may need a moment more than the tests beside it leave it.
 async fn connect(settings: &Settings) -> Engine {
-    for _ in 0..50 {
-        match Engine::connect(settings.clone()).await {
-            Ok(engine) => return engine,
-            Err(error) => println!("{error}"),
+    until("an engine", async || match Engine::connect(settings.clone()).await {
+        Ok(engine) => Some(engine),
+        Err(error) => {
+            println!("{error}");
+            None
         }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    panic!("no engine");
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -164,19 +165,15 @@ async fn podmans_service_is_run_again_and_ends_with_us() {
         let folder = folder.clone();
         |engine| async move {
             std::process::Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap();
-            let mut down = false;
-            for _ in 0..500 {
-                match engine.ping().await {
-                    Ok(()) if down => break,
-                    Ok(()) => {}
-                    Err(CallError::NotSent(_)) => down = true,
-                    // Killed while it was asked.
-                    Err(CallError::Unknown(_)) => {}
-                    Err(error) => panic!("{error}"),
+            until("an end", async || match engine.ping().await {
+                Ok(()) => None,
+                Err(error) => {
+                    assert!(!matches!(error, CallError::Refused { .. }), "{error}");
+                    Some(())
                 }
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-            assert!(down && engine.ping().await.is_ok());
+            })
+            .await;
+            until("a new beginning", async || engine.ping().await.ok()).await;
             assert_ne!(services(&folder), [pid]);
         }
     })
@@ -184,11 +181,56 @@ async fn podmans_service_is_run_again_and_ends_with_us() {
     assert_eq!(services(&folder), [0; 0], "the service outlives us");
 }
 
-/// `cargo test -p podbay-provider --release -- --ignored --nocapture latency`
+/// What takes long and proves nothing; only where it is asked for.
+async fn measurement(name: &str) -> Option<Site> {
+    if std::env::var_os("PODBAY_TEST_LATENCY").is_none() {
+        println!("left out: PODBAY_TEST_LATENCY is not set");
+        return None;
+    }
+    Site::open(name).await
+}
+
+/// Many at once, while somebody keeps asking for the list.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "a measurement"]
+async fn crowd() {
+    let Some(site) = measurement("crowd").await else { return };
+    site.run(|engine| async move {
+        let ground = ground();
+        let image = conformance::image(&*engine, &ground.image).await.unwrap();
+        let begin = Instant::now();
+        let one = |number: u128| {
+            let (engine, spec) =
+                (engine.clone(), conformance::spec(&ground, &image, 0x40 + number, Vec::new()));
+            async move {
+                engine.machine_create(&spec).await.unwrap();
+                engine.machine_start(&spec.name).await.unwrap();
+                let started = begin.elapsed();
+                engine.machine_stop(&spec.name, Duration::ZERO).await.unwrap();
+                engine.machine_remove(&spec.name).await.unwrap();
+                (started, begin.elapsed())
+            }
+        };
+        let all = futures_util::future::join_all((0..16).map(one));
+        let lists = async {
+            let mut count = 0;
+            loop {
+                engine.machine_list().await.unwrap();
+                count += 1;
+                println!("list {count} at {} ms", begin.elapsed().as_millis());
+            }
+        };
+        tokio::select! {
+            times = all => println!("started, removed: {times:?}"),
+            () = lists => {}
+        }
+    })
+    .await;
+}
+
+/// `PODBAY_TEST_ENGINE=1 PODBAY_TEST_LATENCY=1 cargo test -p podbay-provider --test it latency -- --nocapture`
+#[tokio::test(flavor = "multi_thread")]
 async fn latency() {
-    let Some(site) = Site::open("latency").await else { return };
+    let Some(site) = measurement("latency").await else { return };
     site.run(|engine| async move {
         let ground = ground();
         let image = conformance::image(&*engine, &ground.image).await.unwrap();
@@ -210,8 +252,13 @@ async fn latency() {
             let inspected = Instant::now();
             engine.machine_remove(&spec.name).await.unwrap();
             let removed = Instant::now();
-            let spans =
-                [created - begin, started - created, started - begin, inspected - started, removed - inspected];
+            let spans = [
+                created - begin,
+                started - created,
+                started - begin,
+                inspected - started,
+                removed - inspected,
+            ];
             times.iter_mut().zip(spans).for_each(|(times, span)| times.push(span));
         }
         println!("neighbour={neighbour}, ms p50/p95");

@@ -1,26 +1,29 @@
 //! What a machine looks like from inside; for providers whose machines really run.
 //!
 //! In place of the agent there is a shell script that runs `/.podbay/pod/run`, so that each test
-//! says what its machine does.
+//! says what its machine does. The handle of a machine is its name here, as engines have it.
 
 use crate::conformance::{Ground, image, spec};
+use crate::poll::until;
 use podbay_core::pod::{GpuSlot, MachinePhase, SSH_PORT};
-use podbay_provider::{File, MachineSpec, Provider};
-use std::time::{Duration, Instant};
+use podbay_provider::{File, LogLine, MachineSpec, Provider, Stream};
+use std::time::Duration;
 use tokio::io::AsyncReadExt;
 
 /// Stands in for the agent. Without a script it runs until it is told to end.
-pub const AGENT: &str = "#!/bin/sh\n[ \"$1\" = init ] || exit 99\n[ -e /.podbay/pod/run ] && exec /bin/sh /.podbay/pod/run\n\
-                         trap 'exit 0' TERM\nwhile :; do sleep 1 & wait $!; done\n";
-
-const WAIT_MAX: Duration = Duration::from_secs(20);
+pub const AGENT: &str = r#"#!/bin/sh
+[ "$1" = init ] || exit 99
+[ -e /.podbay/pod/run ] && exec /bin/sh /.podbay/pod/run
+trap 'exit 0' TERM
+while :; do sleep 1 & wait $!; done
+"#;
 
 const LOOK_AROUND: &str = r#"
 echo "greeting=$GREETING visible=$NVIDIA_VISIBLE_DEVICES host=$(hostname)"
 echo "memory=$(cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null)"
 echo "cpu=$(cat /sys/fs/cgroup/cpu.max /sys/fs/cgroup/cpu/cpu.cfs_quota_us 2>/dev/null)"
 echo "pids=$(cat /sys/fs/cgroup/pids.max /sys/fs/cgroup/pids/pids.max 2>/dev/null)"
-echo "$(grep CapBnd /proc/self/status | tr '\t' ' ') $(grep NoNewPrivs /proc/self/status | tr '\t' ' ') seccomp=$(grep Seccomp: /proc/self/status | tr -d -c 0-9)"
+echo $(grep -E '^(CapBnd|NoNewPrivs|Seccomp):' /proc/self/status)
 echo "files=$(ulimit -Sn)/$(ulimit -Hn)"
 for place in /.podbay/pod /.podbay/bin; do touch $place/x 2>/dev/null && echo "writable $place"; done
 echo "to stderr" >&2
@@ -43,6 +46,22 @@ pub async fn suite(provider: &dyn Provider, ground: &Ground, nonroot: &str) {
     dial(provider, ground, nonroot).await;
     out_of_memory(provider, ground).await;
     gpu(provider, ground).await;
+    ending(provider, ground).await;
+}
+
+/// Machines that end by themselves while they are stopped and removed.
+async fn ending(provider: &dyn Provider, ground: &Ground) {
+    let image = image(provider, &ground.image).await.expect("image");
+    for round in 0..10_u64 {
+        let script = format!("sleep 0.{:02}", round * 3);
+        let spec = spec(ground, &image, 0x15, vec![file("run", &script)]);
+        start(provider, &spec).await;
+        if round % 2 == 0 {
+            provider.machine_stop(&spec.name, Duration::ZERO).await.expect("stop");
+        }
+        provider.machine_remove(&spec.name).await.expect("remove");
+        assert_eq!(provider.machine_inspect(&spec.name).await, Ok(None));
+    }
 }
 
 /// A GPU that only a device specification knows: `/dev/null` under another name.
@@ -63,14 +82,18 @@ async fn gpu(provider: &dyn Provider, ground: &Ground) {
     }
     let _specification = Specification(path);
     let image = image(provider, &ground.image).await.expect("image");
-    let script = "ls -l /dev/nvidia77; echo x > /dev/nvidia77 && echo written; ls /opt/driver; echo cdi=$FROM_CDI visible=$NVIDIA_VISIBLE_DEVICES";
+    let script = "echo x > /dev/nvidia77 && echo written; ls /opt/driver; \
+                  echo cdi=$FROM_CDI visible=$NVIDIA_VISIBLE_DEVICES";
     let spec = MachineSpec {
         gpus: vec![GpuSlot { uuid: "GPU-podbay-test".into(), index: 77 }],
         ..spec(ground, &image, 0x14, vec![file("run", script)])
     };
     start(provider, &spec).await;
     let text = logs_until(provider, &spec.name, "cdi=").await;
-    assert!(text.contains("written") && text.contains("out file") && text.contains("cdi=yes visible=void"), "{text}");
+    assert!(
+        text.contains("written") && text.contains("out file") && text.contains("cdi=yes visible=void"),
+        "{text}"
+    );
     provider.machine_remove(&spec.name).await.expect("remove");
 }
 
@@ -86,7 +109,7 @@ async fn look_around(provider: &dyn Provider, ground: &Ground) {
         "out cpu=100000",
         "out pids=4096",
         // CHOWN DAC_OVERRIDE FOWNER FSETID KILL SETGID SETUID SETPCAP NET_BIND_SERVICE SYS_CHROOT SETFCAP
-        "out CapBnd: 00000000800405fb NoNewPrivs: 1 seccomp=2",
+        "out CapBnd: 00000000800405fb NoNewPrivs: 1 Seccomp: 2",
         "err to stderr",
     ] {
         assert!(text.contains(expected), "{expected:?} is not in\n{text}");
@@ -133,7 +156,8 @@ async fn dial(provider: &dyn Provider, ground: &Ground, nonroot: &str) {
 
 async fn out_of_memory(provider: &dyn Provider, ground: &Ground) {
     let image = image(provider, &ground.image).await.expect("image");
-    let spec = spec(ground, &image, 0x13, vec![file("run", "exec dd if=/dev/zero of=/dev/null bs=1500M count=2")]);
+    let spec =
+        spec(ground, &image, 0x13, vec![file("run", "exec dd if=/dev/zero of=/dev/null bs=1500M count=2")]);
     start(provider, &spec).await;
     match exit(provider, &spec.name).await {
         // Whether the kernel did it is not asked for: Podman's monitor does not see that where
@@ -151,43 +175,30 @@ async fn start(provider: &dyn Provider, spec: &MachineSpec) {
 
 /// All lines, once one of them contains `text`.
 async fn logs_until(provider: &dyn Provider, name: &str, text: &str) -> String {
-    let since = Instant::now();
-    loop {
+    let line = |line: &LogLine| format!("{} {}\n", if line.stderr { "err" } else { "out" }, line.text);
+    until(text, async || {
         let logs = provider.machine_logs(name, 1_000).await.expect("logs");
-        let line = |line: &podbay_provider::LogLine| format!("{} {}\n", if line.stderr { "err" } else { "out" }, line.text);
         let shown: String = logs.lines.iter().map(line).collect();
-        if shown.contains(text) {
-            return shown;
-        }
-        assert!(since.elapsed() < WAIT_MAX, "{text:?} does not come:\n{shown}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+        shown.contains(text).then_some(shown)
+    })
+    .await
 }
 
 async fn exit(provider: &dyn Provider, name: &str) -> MachinePhase {
-    let since = Instant::now();
-    loop {
+    until("the end of a machine", async || {
         let fact = provider.machine_inspect(name).await.expect("inspect").expect("it is there");
-        if matches!(fact.phase, MachinePhase::Exited { .. }) {
-            return fact.phase;
-        }
-        assert!(since.elapsed() < WAIT_MAX, "{name} does not end");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+        matches!(fact.phase, MachinePhase::Exited { .. }).then_some(fact.phase)
+    })
+    .await
 }
 
 /// What comes over the first connection that brings anything.
-async fn read(dial: impl AsyncFn() -> Option<Box<dyn podbay_provider::Stream>>) -> String {
-    let since = Instant::now();
-    loop {
+async fn read(dial: impl AsyncFn() -> Option<Box<dyn Stream>>) -> String {
+    until("a greeting", async || {
         let mut text = String::new();
-        if let Some(mut stream) = dial().await {
-            let read = tokio::time::timeout(Duration::from_secs(2), stream.read_to_string(&mut text)).await;
-            if matches!(read, Ok(Ok(count)) if count > 0) {
-                return text;
-            }
-        }
-        assert!(since.elapsed() < WAIT_MAX, "nothing comes");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+        let read =
+            tokio::time::timeout(Duration::from_secs(2), dial().await?.read_to_string(&mut text)).await;
+        matches!(read, Ok(Ok(count)) if count > 0).then_some(text)
+    })
+    .await
 }

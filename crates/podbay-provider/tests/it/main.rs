@@ -1,9 +1,15 @@
 //! One binary for all tests of providers.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests; the lints know only functions marked as such")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "tests; the lints know only functions marked as such"
+)]
 
 mod conformance;
 mod engine;
+mod fake;
 mod inside;
+mod poll;
 mod pull;
 mod registry;

@@ -23,7 +23,8 @@ impl Podman {
     fn start(port: u16) -> Self {
         let folder = Site::folder("pull-podman");
         let config = folder.join("registries.conf");
-        fs::write(&config, format!("[[registry]]\nlocation = \"127.0.0.1:{port}\"\ninsecure = true\n")).unwrap();
+        fs::write(&config, format!("[[registry]]\nlocation = \"127.0.0.1:{port}\"\ninsecure = true\n"))
+            .unwrap();
         let service = Command::new("podman")
             .args(["system", "service", "--time", "0", &format!("unix://{}/pull.sock", folder.display())])
             .env("CONTAINERS_REGISTRIES_CONF", config)
@@ -63,8 +64,13 @@ impl Drop for Images {
     }
 }
 
-async fn fetch(engine: &Engine, reference: &str, password: Option<&str>) -> (Answer<ImageFact>, Vec<PullProgress>) {
-    let credentials = password.map(|password| Credentials { username: USER.into(), password: password.into() });
+async fn fetch(
+    engine: &Engine,
+    reference: &str,
+    password: Option<&str>,
+) -> (Answer<ImageFact>, Vec<PullProgress>) {
+    let credentials =
+        password.map(|password| Credentials { username: USER.into(), password: password.into() });
     let seen = Mutex::new(Vec::new());
     let request = ImageRequest { reference: reference.to_owned(), credentials };
     let answer = engine.image_ensure(&request, &|progress| seen.lock().unwrap().push(progress)).await;
@@ -102,17 +108,34 @@ async fn images_are_fetched() {
         assert_eq!((fact.command.as_slice(), fact.exposed.len()), (["run".to_owned()].as_slice(), 1));
         assert!(fact.digest.contains("open/app@sha256:"), "{fact:?}");
         assert!(progress.len() > 1 && progress.last().unwrap().bytes > 3_000_000, "{progress:?}");
-        assert!(progress.windows(2).all(|pair| pair[0].bytes <= pair[1].bytes && pair[0].total <= pair[1].total));
+        assert!(
+            progress.windows(2).all(|pair| pair[0].bytes <= pair[1].bytes && pair[0].total <= pair[1].total)
+        );
         let (again, progress) = fetch(&engine, &name("open/app"), None).await;
         assert_eq!((again.expect("it is there now"), progress.len()), (fact, 0));
 
         assert_eq!(refusal(&engine, &name("closed/app"), None).await, (FailureCode::ImageDenied, true));
-        assert_eq!(refusal(&engine, &name("closed/app"), Some("wrong")).await, (FailureCode::ImageDenied, true));
+        assert_eq!(
+            refusal(&engine, &name("closed/app"), Some("wrong")).await,
+            (FailureCode::ImageDenied, true)
+        );
         fetch(&engine, &name("closed/app"), Some(PASSWORD)).await.0.expect("fetched with credentials");
-        assert_eq!(refusal(&engine, &name("open/app:none"), Some(PASSWORD)).await, (FailureCode::ImageNotFound, true));
-        assert_eq!(refusal(&engine, &name("none/app"), Some(PASSWORD)).await, (FailureCode::ImageNotFound, true));
-        assert_eq!(refusal(&engine, &name("foreign/app"), Some(PASSWORD)).await, (FailureCode::ImagePlatform, true));
-        assert_eq!(refusal(&engine, &name("broken/app"), Some(PASSWORD)).await, (FailureCode::ImagePull, false));
+        assert_eq!(
+            refusal(&engine, &name("open/app:none"), Some(PASSWORD)).await,
+            (FailureCode::ImageNotFound, true)
+        );
+        assert_eq!(
+            refusal(&engine, &name("none/app"), Some(PASSWORD)).await,
+            (FailureCode::ImageNotFound, true)
+        );
+        assert_eq!(
+            refusal(&engine, &name("foreign/app"), Some(PASSWORD)).await,
+            (FailureCode::ImagePlatform, true)
+        );
+        assert_eq!(
+            refusal(&engine, &name("broken/app"), Some(PASSWORD)).await,
+            (FailureCode::ImagePull, false)
+        );
         assert_eq!(refusal(&engine, "127.0.0.1:1/x", None).await, (FailureCode::ImagePull, false));
     })
     .await;

@@ -136,7 +136,8 @@ async fn answer(mut stream: TcpStream, content: &HashMap<String, Content>) -> st
         "404" => r#"{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}"#,
         _ => "{}",
     };
-    let (body, kind) = found.map_or((error.as_bytes(), "application/json"), |found| (&found.bytes[..], found.kind));
+    let (body, kind) =
+        found.map_or((error.as_bytes(), "application/json"), |found| (&found.bytes[..], found.kind));
     let head = format!(
         "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\n\
          Docker-Distribution-Api-Version: registry/2.0\r\nWWW-Authenticate: Basic realm=\"test\"\r\n\r\n",
@@ -144,11 +145,10 @@ async fn answer(mut stream: TcpStream, content: &HashMap<String, Content>) -> st
     );
     writer.write_all(head.as_bytes()).await?;
     if method != "HEAD" {
+        let mut pace = tokio::time::interval(PIECE_EVERY);
         for piece in body.chunks(PIECE_BYTES) {
+            pace.tick().await;
             writer.write_all(piece).await?;
-            if body.len() > PIECE_BYTES {
-                tokio::time::sleep(PIECE_EVERY).await;
-            }
         }
     }
     writer.shutdown().await

@@ -37,9 +37,8 @@ async fn note_use(app: &App, record: &ApiKeyRecord) {
         return;
     }
     let id = record.id.clone();
-    let noted = app
-        .store
-        .write(move |tx| Box::pin(async move { Ok::<_, Error>(tx.api_key_touch(&id, now).await?) }));
+    let noted =
+        app.store.write(move |tx| Box::pin(async move { Ok::<_, Error>(tx.api_key_touch(&id, now).await?) }));
     if let Err(error) = noted.await {
         tracing::warn!(key = %record.id, cause = ?error, "the use of a key was not noted");
     }

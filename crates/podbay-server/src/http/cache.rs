@@ -17,28 +17,34 @@ const REPLIES_MAX: usize = 4096;
 /// Longest reply that is kept.
 const REPLY_BYTES_MAX: usize = 256 * 1024;
 
+/// A user and a call of theirs.
+type Key = (UserId, String);
+
 /// Rendered replies by user and call.
 #[derive(Default)]
-pub struct Cache(Mutex<(u64, HashMap<(UserId, String), Bytes>)>);
+pub struct Cache(Mutex<Kept>);
+
+#[derive(Default)]
+struct Kept {
+    version: u64,
+    replies: HashMap<Key, Bytes>,
+}
 
 impl Cache {
-    fn get(&self, version: u64, key: &(UserId, String)) -> Option<Bytes> {
+    fn get(&self, version: u64, key: &Key) -> Option<Bytes> {
         let kept = self.0.lock().ok()?;
-        if kept.0 == version { kept.1.get(key).cloned() } else { None }
+        if kept.version == version { kept.replies.get(key).cloned() } else { None }
     }
 
-    fn put(&self, version: u64, key: (UserId, String), bytes: Bytes) {
+    fn put(&self, version: u64, key: Key, bytes: Bytes) {
         let Ok(mut kept) = self.0.lock() else { return };
-        if kept.0 != version {
-            if kept.0 > version {
-                return;
-            }
-            *kept = (version, HashMap::new());
+        if kept.version > version {
+            return;
         }
-        if kept.1.len() >= REPLIES_MAX {
-            kept.1.clear();
+        if kept.version < version || kept.replies.len() >= REPLIES_MAX {
+            *kept = Kept { version, replies: HashMap::new() };
         }
-        kept.1.insert(key, bytes);
+        kept.replies.insert(key, bytes);
     }
 }
 

@@ -55,10 +55,13 @@ impl Queue {
     }
 
     fn release_due(&mut self, now: Timestamp) {
-        while let Some((at, id)) = self.delayed.first().cloned() {
-            if at > now {
-                return;
-            }
+        while let Some((_, id)) = self.delayed.first().filter(|(at, _)| *at <= now).cloned() {
+            self.push(&id);
+        }
+        // A wait that is longer than any began before the clock jumped back: the plan says what now.
+        while let Some((_, id)) =
+            self.delayed.last().filter(|(at, _)| at.since(now) > limits::BACKOFF_MAX).cloned()
+        {
             self.push(&id);
         }
     }

@@ -9,7 +9,11 @@ use podbay_store::{ApiKeyRecord, SshKeyRecord, StoreError};
 async fn an_installation_has_one_id_for_ever() {
     for db in both().await {
         for fresh in [1, 2] {
-            let id = db.write(move |tx| Box::pin(async move { tx.install_id(&InstallId::from_bits(fresh), at(0)).await })).await;
+            let id = db
+                .write(move |tx| {
+                    Box::pin(async move { tx.install_id(&InstallId::from_bits(fresh), at(0)).await })
+                })
+                .await;
             assert_eq!(id.unwrap(), InstallId::from_bits(1), "{}", db.kind);
         }
     }
@@ -56,7 +60,8 @@ async fn api_keys_are_kept_revoked_once_and_touched_by_the_minute() {
         }
         for (owner, expected) in [(2, false), (1, true), (1, false)] {
             let id = id.clone();
-            let revoked = db.write(move |tx| Box::pin(async move { tx.api_key_revoke(&user(owner), &id, at(7)).await }));
+            let revoked = db
+                .write(move |tx| Box::pin(async move { tx.api_key_revoke(&user(owner), &id, at(7)).await }));
             assert_eq!(revoked.await.unwrap(), expected, "{}", db.kind);
         }
         assert_eq!(db.reader().await.api_key_list(&user(1)).await.unwrap()[0].revoked_at, Some(at(7)));
@@ -103,7 +108,9 @@ async fn an_account_has_exactly_one_primary_ssh_key() {
         assert_eq!(primaries().await, ["key 1"]);
         let set = |number| {
             db.write(move |tx| {
-                Box::pin(async move { tx.ssh_key_set_primary(&user(1), &SshKeyId::from_bits(number), at(5)).await })
+                Box::pin(async move {
+                    tx.ssh_key_set_primary(&user(1), &SshKeyId::from_bits(number), at(5)).await
+                })
             })
         };
         assert!(set(3).await.unwrap() && !set(9).await.unwrap(), "{}: only one's own", db.kind);

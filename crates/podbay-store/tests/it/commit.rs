@@ -44,7 +44,9 @@ async fn a_job_that_panics_is_undone_and_the_writer_lives_on() {
                 .await
         });
         assert!(panicking.await.unwrap_err().is_panic());
-        db.write(|tx| Box::pin(async move { tx.event_insert(Some(&pod_id(2)), at(1), "kept", "").await })).await.unwrap();
+        db.write(|tx| Box::pin(async move { tx.event_insert(Some(&pod_id(2)), at(1), "kept", "").await }))
+            .await
+            .unwrap();
         let mut tx = db.reader().await;
         assert_eq!(tx.event_list(&pod_id(1), 0, 9).await.unwrap(), [], "{}", db.kind);
         assert_eq!(tx.event_list(&pod_id(2), 0, 9).await.unwrap().len(), 1, "{}", db.kind);
@@ -66,12 +68,23 @@ async fn what_was_acknowledged_is_there_after_the_process_forgot_it() {
     let folder = tempfile::tempdir().unwrap();
     let settings = Settings::at(folder.path().join("p.db").display().to_string());
     let store = Store::open(&settings).await.unwrap();
-    let written = store.write(|tx| Box::pin(async move { tx.event_insert(None::<&PodId>, at(1), "x", "").await }));
+    let written =
+        store.write(|tx| Box::pin(async move { tx.event_insert(None::<&PodId>, at(1), "x", "").await }));
     written.await.unwrap();
     // Not closed: as after a kill.
     std::mem::forget(store);
     let again = Store::open(&settings).await.unwrap();
-    assert_eq!(again.reader().await.unwrap().event_list(&PodId::from_stored(String::new()), 0, 9).await.unwrap().len(), 1);
+    assert_eq!(
+        again
+            .reader()
+            .await
+            .unwrap()
+            .event_list(&PodId::from_stored(String::new()), 0, 9)
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
     again.close().await;
     let late = again.write(|tx| Box::pin(async move { tx.event_insert(None, at(1), "x", "").await }));
     assert!(matches!(late.await, Err(StoreError::Unavailable(_))));

@@ -19,10 +19,7 @@ async fn a_corrupt_row_is_named_by_table_column_and_row() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("p.db");
     let store = open(&path).await.unwrap();
-    store
-        .write(|tx| Box::pin(async move { tx.host_put(&host(), &facts(), at(0)).await }))
-        .await
-        .unwrap();
+    store.write(|tx| Box::pin(async move { tx.host_put(&host(), &facts(), at(0)).await })).await.unwrap();
     for (column, value) in [("facts", "'{'"), ("facts", "'[]'")] {
         sqlite(&path, &format!("UPDATE hosts SET {column} = {value}"));
         let error = store.reader().await.unwrap().host_get(&host()).await.unwrap_err();
@@ -38,7 +35,9 @@ async fn a_corrupt_pod_does_not_become_a_default() {
     let job = db.write(|tx| Box::pin(async move { tx.pod_insert(&pod(1, 1, 1)).await }));
     job.await.unwrap();
     let path = db.folder().join("podbay.db");
-    for (column, value) in [("desired", "'maybe'"), ("progress", "4000"), ("attempt", "-1"), ("machine", "'x'")] {
+    for (column, value) in
+        [("desired", "'maybe'"), ("progress", "4000"), ("attempt", "-1"), ("machine", "'x'")]
+    {
         sqlite(&path, &format!("UPDATE pods SET {column} = {value}"));
         let error = db.reader().await.pod_get(&pod_id(1)).await.unwrap_err();
         assert_eq!(error.to_string(), format!("corrupt row: pods.{column} of {}", pod_id(1)));
@@ -53,7 +52,11 @@ async fn a_full_disk_is_told_and_what_was_there_stays() {
     let path = folder.path().join("p.db");
     let settings = Settings { pages_max: Some(100), ..Settings::at(path.display().to_string()) };
     let store = Store::open(&settings).await.unwrap();
-    let write = |text: String| store.write(move |tx| Box::pin(async move { tx.event_insert(Some(&pod_id(1)), at(1), "x", &text).await }));
+    let write = |text: String| {
+        store.write(move |tx| {
+            Box::pin(async move { tx.event_insert(Some(&pod_id(1)), at(1), "x", &text).await })
+        })
+    };
     write("small".into()).await.unwrap();
     let error = write("x".repeat(4_000_000)).await.unwrap_err();
     assert!(matches!(error, StoreError::DiskFull(_)), "{error:?}");

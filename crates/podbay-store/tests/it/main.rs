@@ -1,6 +1,8 @@
 //! Every query on SQLite, and on PostgreSQL where `PODBAY_TEST_POSTGRES` names one
 //! (`cargo xtask test` starts one).
 
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test fails by panicking")]
+
 mod accounts;
 mod commit;
 mod faults;

@@ -7,12 +7,22 @@ use podbay_core::published::{GpuType, Protocol};
 use podbay_store::StoreError;
 use std::collections::HashSet;
 
-async fn take(db: &Db, number: u128, size: CpuSize, gpus: Option<(GpuType, u32)>) -> Result<Option<Vec<GpuSlot>>, StoreError> {
-    db.write(move |tx| Box::pin(async move { tx.placement_take(&host(), &pod_id(number), &size, gpus, at(1)).await })).await
+async fn take(
+    db: &Db,
+    number: u128,
+    size: CpuSize,
+    gpus: Option<(GpuType, u32)>,
+) -> Result<Option<Vec<GpuSlot>>, StoreError> {
+    db.write(move |tx| {
+        Box::pin(async move { tx.placement_take(&host(), &pod_id(number), &size, gpus, at(1)).await })
+    })
+    .await
 }
 
 async fn release(db: &Db, number: u128) -> bool {
-    db.write(move |tx| Box::pin(async move { tx.placement_release(&pod_id(number), at(2)).await })).await.unwrap()
+    db.write(move |tx| Box::pin(async move { tx.placement_release(&pod_id(number), at(2)).await }))
+        .await
+        .unwrap()
 }
 
 #[tokio::test]
@@ -29,7 +39,10 @@ async fn a_host_is_given_out_until_it_is_full_and_no_further() {
         assert!(release(&db, 1).await);
         assert!(!release(&db, 1).await, "{}: the second time nothing happens", db.kind);
         assert!(take(&db, 5, size(), None).await.unwrap().is_some());
-        assert!(matches!(take(&db, 5, CpuSize { vcpus: 0, ..size() }, None).await, Err(StoreError::Conflict(_))));
+        assert!(matches!(
+            take(&db, 5, CpuSize { vcpus: 0, ..size() }, None).await,
+            Err(StoreError::Conflict(_))
+        ));
         assert_eq!(take(&db, 6, CpuSize { vcpus: 0, memory_gb: 0, disk_gb: 61 }, None).await.unwrap(), None);
     }
 }
@@ -45,7 +58,9 @@ async fn a_gpu_has_one_owner_under_concurrent_takers() {
             takers.spawn(async move {
                 let job = store.write(move |tx| {
                     let gpus = Some((GpuType::H100, 1));
-                    Box::pin(async move { tx.placement_take(&host(), &pod_id(number), &small, gpus, at(1)).await })
+                    Box::pin(
+                        async move { tx.placement_take(&host(), &pod_id(number), &small, gpus, at(1)).await },
+                    )
                 });
                 job.await
             });
@@ -76,10 +91,20 @@ async fn a_gpu_that_vanished_is_given_to_nobody_and_keeps_its_owner() {
         let mut fewer = facts();
         fewer.gpus.clear();
         let smaller = podbay_core::place::HostFacts { vcpus: 1, ..fewer };
-        db.write(move |tx| Box::pin(async move { tx.host_put(&host(), &smaller, at(3)).await })).await.unwrap();
+        db.write(move |tx| Box::pin(async move { tx.host_put(&host(), &smaller, at(3)).await }))
+            .await
+            .unwrap();
         let free = db.reader().await.host_free(&host()).await.unwrap().unwrap();
-        assert_eq!((free.vcpus, free.gpus.values().sum::<u32>()), (0, 0), "{}: less than is held is zero", db.kind);
-        assert_eq!(take(&db, 2, CpuSize { vcpus: 0, ..size() }, Some((GpuType::H100, 1))).await.unwrap(), None);
+        assert_eq!(
+            (free.vcpus, free.gpus.values().sum::<u32>()),
+            (0, 0),
+            "{}: less than is held is zero",
+            db.kind
+        );
+        assert_eq!(
+            take(&db, 2, CpuSize { vcpus: 0, ..size() }, Some((GpuType::H100, 1))).await.unwrap(),
+            None
+        );
         db.write(|tx| Box::pin(async move { tx.host_put(&host(), &facts(), at(4)).await })).await.unwrap();
         let slots = take(&db, 2, size(), Some((GpuType::H100, 1))).await.unwrap().unwrap();
         assert_eq!(slots[0].uuid, "GPU-1", "{}: the first is still held", db.kind);
@@ -95,7 +120,9 @@ async fn a_port_is_taken_once_and_the_search_wraps() {
         db.furnish().await;
         let port = |number: u128, protocol, start| {
             db.write(move |tx| {
-                Box::pin(async move { tx.port_take(&host(), &pod_id(number), 22, protocol, 100..=102, start).await })
+                Box::pin(async move {
+                    tx.port_take(&host(), &pod_id(number), 22, protocol, 100..=102, start).await
+                })
             })
         };
         assert_eq!(port(1, Protocol::Tcp, 102).await.unwrap(), Some(102), "{}", db.kind);
@@ -104,7 +131,8 @@ async fn a_port_is_taken_once_and_the_search_wraps() {
         assert_eq!(port(3, Protocol::Tcp, 0).await.unwrap(), Some(101));
         assert_eq!(port(4, Protocol::Tcp, 0).await.unwrap(), None);
         release(&db, 2).await;
-        let left: Vec<u16> = db.reader().await.port_list(&host()).await.unwrap().into_iter().map(|port| port.0).collect();
+        let left: Vec<u16> =
+            db.reader().await.port_list(&host()).await.unwrap().into_iter().map(|port| port.0).collect();
         assert_eq!(left, [101, 102]);
     }
 }
@@ -122,7 +150,8 @@ async fn what_is_free_is_always_what_there_is_less_what_is_held() {
         };
         for number in 1..=150 {
             if draw(3) > 0 {
-                let size = CpuSize { vcpus: draw(4) as u32, memory_gb: draw(9) as u32, disk_gb: draw(30) as u32 };
+                let size =
+                    CpuSize { vcpus: draw(4) as u32, memory_gb: draw(9) as u32, disk_gb: draw(30) as u32 };
                 let gpus = (draw(4) == 0).then_some((GpuType::H100, 1));
                 if take(&db, number, size, gpus).await.unwrap().is_some() {
                     held.push((number, size));

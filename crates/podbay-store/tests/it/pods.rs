@@ -52,14 +52,20 @@ async fn the_reconciler_and_the_user_write_past_each_other() {
         db.furnish().await;
         insert(&db, vec![pod(1, 1, 10)]).await;
         let mut seen = get(&db, &pod_id(1)).await;
-        let gone = |now| db.write(move |tx| Box::pin(async move { tx.pod_set_gone(&pod_id(1), at(now)).await }));
+        let gone =
+            |now| db.write(move |tx| Box::pin(async move { tx.pod_set_gone(&pod_id(1), at(now)).await }));
         assert!(gone(20).await.unwrap() && !gone(21).await.unwrap(), "{}: once", db.kind);
         seen.attempt = 2;
         seen.machine = Resource::Unknown { since: at(30) };
         assert!(update(&db, &seen, 1).await, "{}: the delete does not disturb the reconciler", db.kind);
         assert!(!update(&db, &seen, 1).await, "{}: an old version loses", db.kind);
         let now = get(&db, &pod_id(1)).await;
-        assert_eq!((now.desired, now.generation, now.attempt, now.version), (Desired::Gone, 2, 2, 2), "{}", db.kind);
+        assert_eq!(
+            (now.desired, now.generation, now.attempt, now.version),
+            (Desired::Gone, 2, 2, 2),
+            "{}",
+            db.kind
+        );
         assert_eq!(now.machine, Resource::Unknown { since: at(30) });
     }
 }
@@ -69,8 +75,11 @@ async fn progress_only_grows_within_an_attempt() {
     for db in both().await {
         db.furnish().await;
         insert(&db, vec![pod(1, 1, 10)]).await;
-        let progress =
-            |attempt, percent| db.write(move |tx| Box::pin(async move { tx.pod_progress(&pod_id(1), attempt, percent, at(1)).await }));
+        let progress = |attempt, percent| {
+            db.write(move |tx| {
+                Box::pin(async move { tx.pod_progress(&pod_id(1), attempt, percent, at(1)).await })
+            })
+        };
         assert!(progress(1, 40).await.unwrap());
         assert!(!progress(1, 30).await.unwrap() && !progress(2, 90).await.unwrap(), "{}", db.kind);
         let mut pod = get(&db, &pod_id(1)).await;
@@ -109,7 +118,8 @@ async fn lists_are_of_one_user_and_stable() {
         assert_eq!(tx.pod_live_ids().await.unwrap().len(), 31);
 
         let ids: Vec<PodId> = [40, 40, 5, 99, 12, 1000, 11].into_iter().chain(13..=38).map(pod_id).collect();
-        let found: Vec<PodId> = tx.pod_list_by_ids(&user(1), &ids).await.unwrap().into_iter().map(|pod| pod.id).collect();
+        let found: Vec<PodId> =
+            tx.pod_list_by_ids(&user(1), &ids).await.unwrap().into_iter().map(|pod| pod.id).collect();
         let expected: Vec<PodId> = [40, 12, 11].into_iter().chain(13..=38).map(pod_id).collect();
         assert_eq!(found, expected, "{}: live ones of the user, in the asked order, once", db.kind);
 
@@ -118,7 +128,12 @@ async fn lists_are_of_one_user_and_stable() {
             assert_eq!(page.total, 10);
             page.items.into_iter().map(|pod| pod.id).collect::<Vec<_>>()
         };
-        assert_eq!(ended(&mut tx, HistorySort::TerminatedAt, true).await, [1, 3, 2].map(pod_id), "{}", db.kind);
+        assert_eq!(
+            ended(&mut tx, HistorySort::TerminatedAt, true).await,
+            [1, 3, 2].map(pod_id),
+            "{}",
+            db.kind
+        );
         assert_eq!(ended(&mut tx, HistorySort::TerminatedAt, false).await, [10, 8, 9].map(pod_id));
         assert_eq!(ended(&mut tx, HistorySort::CreatedAt, true).await, [10, 9, 8].map(pod_id));
         assert_eq!(ended(&mut tx, HistorySort::CreatedAt, false).await, [1, 2, 3].map(pod_id));
@@ -131,10 +146,13 @@ async fn at_most_one_interval_is_open_and_it_closes_once() {
         db.furnish().await;
         let open = |when| {
             db.write(move |tx| {
-                Box::pin(async move { tx.usage_open(&pod_id(1), UsageState::Running, Micros(3_600_000), at(when)).await })
+                Box::pin(async move {
+                    tx.usage_open(&pod_id(1), UsageState::Running, Micros(3_600_000), at(when)).await
+                })
             })
         };
-        let close = |when| db.write(move |tx| Box::pin(async move { tx.usage_close(&pod_id(1), at(when)).await }));
+        let close =
+            |when| db.write(move |tx| Box::pin(async move { tx.usage_close(&pod_id(1), at(when)).await }));
         assert!(!close(1).await.unwrap(), "{}", db.kind);
         open(1000).await.unwrap();
         open(2000).await.unwrap();

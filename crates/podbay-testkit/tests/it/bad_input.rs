@@ -28,7 +28,8 @@ async fn refused(server: &TestServer, body: &Value) -> Vec<String> {
         .unwrap()
         .iter()
         .map(|error| {
-            let loc: Vec<&str> = error["loc"].as_array().unwrap().iter().map(|part| part.as_str().unwrap()).collect();
+            let loc: Vec<&str> =
+                error["loc"].as_array().unwrap().iter().map(|part| part.as_str().unwrap()).collect();
             format!("{}: {}", loc.join("."), error["msg"].as_str().unwrap())
         })
         .collect();
@@ -62,7 +63,10 @@ async fn each_wrong_field_of_an_order_is_named() {
             "body.pod.image: this image is not offered here; offered are: ubuntu_22_cuda_12",
         ),
         (with("sshKeyId", json!("nope")), "body.pod.sshKeyId: no such SSH key in this account"),
-        (with("envVars", json!({ "1A": "x" })), "body.pod.envVars.1A: the name of a variable has letters, digits and underscores, and begins with no digit"),
+        (
+            with("envVars", json!({ "1A": "x" })),
+            "body.pod.envVars.1A: the name of a variable has letters, digits and underscores, and begins with no digit",
+        ),
     ];
     for (body, expected) in cases {
         assert_eq!(refused(&server, &body).await, [expected]);
@@ -171,9 +175,7 @@ async fn more_ids_than_one_call_may_name_are_refused() {
 async fn an_ssh_key_that_is_no_key_is_refused() {
     let server = TestServer::new().await;
     let ada = server.user("ada").await;
-    let add = async |key: &str| {
-        ada.post("/api/v1/ssh_keys", &json!({ "name": "k", "publicKey": key })).await
-    };
+    let add = async |key: &str| ada.post("/api/v1/ssh_keys", &json!({ "name": "k", "publicKey": key })).await;
     let no_key = "body.publicKey: no OpenSSH public key: one line such as `ssh-ed25519 AAAA… comment`";
     assert_eq!(add("hello").await.error(422), no_key);
     assert_eq!(add(&"x".repeat(9000)).await.error(422), "body.publicKey: must have at most 8192 bytes");

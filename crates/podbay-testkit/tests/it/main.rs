@@ -1,5 +1,9 @@
 //! The server as its users see it, over a scripted world.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod bad_input;
+mod faults;
 mod matrix;
 mod pods;
+mod sim;

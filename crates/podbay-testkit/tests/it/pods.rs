@@ -42,7 +42,10 @@ async fn from_order_to_history() {
         })
     );
     let listed = ada.get("/api/v1/pods/?offset=0&limit=10").await.ok();
-    assert_eq!((&listed["total_count"], &listed["offset"], &listed["limit"]), (&json!(1), &json!(0), &json!(10)));
+    assert_eq!(
+        (&listed["total_count"], &listed["offset"], &listed["limit"]),
+        (&json!(1), &json!(0), &json!(10))
+    );
     assert_eq!(listed["data"][0], ada.get(&format!("/api/v1/pods/{id}")).await.ok());
     assert_eq!(ada.get("/api/v1/pods/history").await.ok()["total_count"], 0);
 
@@ -178,7 +181,10 @@ async fn whoami_and_offers_have_what_clients_require() {
     assert_eq!((page["items"].as_array().unwrap().len(), &page["totalCount"]), (1, &offers["totalCount"]));
     let beyond = ada.get("/api/v1/availability/gpus?page=99").await.ok();
     assert_eq!((&beyond["items"], &beyond["totalCount"]), (&json!([]), &offers["totalCount"]));
-    assert_eq!(ada.get("/api/v1/availability/multi-node").await.ok(), json!({ "items": [], "totalCount": 0 }));
+    assert_eq!(
+        ada.get("/api/v1/availability/multi-node").await.ok(),
+        json!({ "items": [], "totalCount": 0 })
+    );
     let summary = ada.get("/api/v1/availability/gpu-summary").await.ok();
     assert_eq!(summary["CPU_NODE"]["1"]["cheapest"]["onDemand"], 0.026);
     assert!(ada.get("/api/v1/availability/").await.ok()["CPU_NODE"].is_array());

@@ -1,6 +1,8 @@
 //! The program itself against a real engine: `PODBAY_TEST_ENGINE=1`, root, and the image
 //! `localhost/podbay/base:latest` (`cargo xtask test` provides all three).
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod crash;
 mod harness;
 mod life;
