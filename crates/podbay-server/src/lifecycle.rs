@@ -218,9 +218,10 @@ fn write_private(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
 /// The secret of that file, made at the first start.
 fn secret(path: &Path, chance: &Chance) -> anyhow::Result<[u8; 32]> {
     match fs::read(path) {
-        Ok(bytes) => bytes
-            .try_into()
-            .map_err(|_| anyhow::anyhow!("{} is damaged: restore it from a backup, or remove it (SSH host keys of running pods then change at their next start)", path.display())),
+        Ok(bytes) => bytes.try_into().map_err(|_| {
+            let path = path.display();
+            anyhow::anyhow!("{path} is damaged: restore it, or remove it (pods then get new SSH host keys)")
+        }),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let secret = chance.secret();
             write_private(path, &secret)?;

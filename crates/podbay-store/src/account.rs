@@ -284,7 +284,8 @@ impl Tx {
     /// The database refuses.
     pub async fn api_key_touch(&mut self, id: &ApiKeyId, now: Timestamp) -> Result<()> {
         let before = now.as_millis() - i64::try_from(LAST_USED_PRECISION.as_millis()).unwrap_or(0);
-        let sql = "UPDATE api_keys SET last_used_at = $2 WHERE id = $1 AND (last_used_at IS NULL OR last_used_at <= $3)";
+        let sql = "UPDATE api_keys SET last_used_at = $2 \
+                   WHERE id = $1 AND (last_used_at IS NULL OR last_used_at <= $3)";
         exec!(self, sql, id.as_str(), now.as_millis(), before)?;
         Ok(())
     }

@@ -70,8 +70,8 @@ macro_rules! all {
 /// Reads one row, if there is one.
 macro_rules! opt {
     ($tx:expr, $row:ty, $sql:expr $(, $bind:expr)* $(,)?) => {
-        $crate::on_both!($tx, connection => sqlx::query_as::<_, $row>($sql)$(.bind($bind))*.fetch_optional(connection).await
-            .map_err($crate::StoreError::from))
+        $crate::on_both!($tx, connection => sqlx::query_as::<_, $row>($sql)$(.bind($bind))*
+            .fetch_optional(connection).await.map_err($crate::StoreError::from))
     };
 }
 

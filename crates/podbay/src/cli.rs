@@ -17,7 +17,8 @@ The key is never an argument. It is taken from --key-file FILE, from PODBAY_API_
 
 /// Your machines as a GPU cloud: the server, and the commands to use it.
 #[derive(Debug, Parser)]
-#[command(name = "podbay", version, after_help = failure::HELP, after_long_help = format!("{AFTER}\n\n{}", failure::HELP))]
+#[command(name = "podbay", version, after_help = failure::HELP)]
+#[command(after_long_help = format!("{AFTER}\n\n{}", failure::HELP))]
 pub struct Cli {
     #[command(flatten)]
     pub global: Global,

@@ -23,6 +23,7 @@ pub fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
             return found;
         }
         assert!(start.elapsed() < DEADLINE, "waited in vain for: {what}");
+        // A pause between two looks.
         std::thread::sleep(Duration::from_millis(10));
     }
 }
@@ -165,6 +166,7 @@ impl Drop for Agent {
                     let _ = self.init.kill();
                     let _ = self.init.wait();
                 }
+                // A pause between two looks.
                 std::thread::sleep(Duration::from_millis(5));
             }
         }

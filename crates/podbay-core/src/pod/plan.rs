@@ -88,7 +88,10 @@ pub fn plan(pod: &Pod, view: View, now: Timestamp) -> Decision {
 /// A failed pod holds nothing. The machine of one that had been ready is kept until the delete,
 /// because the user's files are in it.
 fn failed(pod: &Pod) -> Decision {
-    let running = matches!(&pod.machine, Resource::Present(machine) if matches!(machine.phase, MachinePhase::Running { .. }));
+    let running = match &pod.machine {
+        Resource::Present(machine) => matches!(machine.phase, MachinePhase::Running { .. }),
+        _ => false,
+    };
     if pod.ready_at.is_none() && pod.machine != Resource::Absent {
         Decision::Do(Step::Remove)
     } else if running {
