@@ -43,7 +43,7 @@ pub struct Global {
     #[arg(long, short, global = true, value_enum, default_value_t = Output::Table, value_name = "FORM")]
     pub output: Output,
     /// Milliseconds between two looks at something that is waited for
-    #[arg(long, global = true, hide = true, default_value_t = 2000, value_name = "MS")]
+    #[arg(long, global = true, hide = true, default_value_t = 300, value_name = "MS")]
     pub poll_ms: u64,
 }
 
