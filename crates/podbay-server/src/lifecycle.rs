@@ -130,7 +130,13 @@ async fn facts_run(app: Arc<App>) {
 /// # Errors
 /// The engine or the database does not answer.
 pub async fn facts_refresh(app: &App) -> anyhow::Result<()> {
-    let facts = app.provider.facts().await?;
+    let mut facts = app.provider.facts().await?;
+    if let Some(known) = app.store.reader().await?.host_get(&app.host).await?
+        && app.config.engine.disk_gb.is_none()
+    {
+        // What is free now lacks what pods have written since, and their rows count that already.
+        facts.disk_gb = known.disk_gb;
+    }
     let (host, now) = (app.host.clone(), app.now());
     app.store
         .write(move |tx| Box::pin(async move { Ok::<_, Error>(tx.host_put(&host, &facts, now).await?) }))

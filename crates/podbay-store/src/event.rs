@@ -37,6 +37,7 @@ impl Tx {
         kind: &str,
         text: &str,
     ) -> Result<()> {
+        self.lock_name(pod.map_or("", PodId::as_str)).await?;
         exec!(
             self,
             "INSERT INTO events (pod_id, seq, at, kind, text) \

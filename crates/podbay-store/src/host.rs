@@ -125,6 +125,9 @@ impl Tx {
         gpus: Option<(GpuType, u32)>,
         now: Timestamp,
     ) -> Result<Option<Vec<GpuSlot>>> {
+        // Takes the row's lock where several may write, so that what is read next is still true
+        // when it is written.
+        exec!(self, "UPDATE hosts SET updated_at = $2 WHERE id = $1", host.as_str(), now.as_millis())?;
         let Some(facts) = self.host_get(host).await? else { return Ok(None) };
         let mut slots = Vec::new();
         if let Some((wanted, count)) = gpus {
@@ -181,18 +184,23 @@ impl Tx {
     pub async fn placement_release(&mut self, pod: &PodId, now: Timestamp) -> Result<bool> {
         self.port_release(pod).await?;
         exec!(self, "UPDATE gpus SET pod_id = NULL WHERE pod_id = $1", pod.as_str())?;
-        let lowered = exec!(
+        let sql = "DELETE FROM allocations WHERE pod_id = $1 RETURNING host_id, vcpus, memory_gb, disk_gb";
+        // Whoever deletes the row gives back what stood in it, and nobody else does.
+        let Some((host, vcpus, memory, disk)) = opt!(self, (String, i64, i64, i64), sql, pod.as_str())?
+        else {
+            return Ok(false);
+        };
+        exec!(
             self,
-            "UPDATE hosts SET updated_at = $2, \
-             vcpus_used = vcpus_used - (SELECT vcpus FROM allocations WHERE pod_id = $1), \
-             memory_gb_used = memory_gb_used - (SELECT memory_gb FROM allocations WHERE pod_id = $1), \
-             disk_gb_used = disk_gb_used - (SELECT disk_gb FROM allocations WHERE pod_id = $1) \
-             WHERE id = (SELECT host_id FROM allocations WHERE pod_id = $1)",
-            pod.as_str(),
+            "UPDATE hosts SET vcpus_used = vcpus_used - $2, memory_gb_used = memory_gb_used - $3, \
+             disk_gb_used = disk_gb_used - $4, updated_at = $5 WHERE id = $1",
+            host,
+            vcpus,
+            memory,
+            disk,
             now.as_millis()
         )?;
-        exec!(self, "DELETE FROM allocations WHERE pod_id = $1", pod.as_str())?;
-        Ok(lowered > 0)
+        Ok(true)
     }
 
     /// Takes the first free port at or after `start`, wrapping round within `range`; `None` if

@@ -54,28 +54,41 @@ macro_rules! on_both {
 /// Runs a statement; how many rows it changed.
 macro_rules! exec {
     ($tx:expr, $sql:expr $(, $bind:expr)* $(,)?) => {
-        $crate::on_both!($tx, connection => sqlx::query($sql)$(.bind($bind))*.execute(connection).await
-            .map(|done| done.rows_affected()).map_err($crate::StoreError::from))
+        $crate::guarded!($tx, $crate::on_both!($tx, connection => sqlx::query($sql)$(.bind($bind))*
+            .execute(connection).await.map(|done| done.rows_affected()).map_err($crate::StoreError::from)))
     };
 }
 
 /// Reads all rows.
 macro_rules! all {
     ($tx:expr, $row:ty, $sql:expr $(, $bind:expr)* $(,)?) => {
-        $crate::on_both!($tx, connection => sqlx::query_as::<_, $row>($sql)$(.bind($bind))*.fetch_all(connection).await
-            .map_err($crate::StoreError::from))
+        $crate::guarded!($tx, $crate::on_both!($tx, connection => sqlx::query_as::<_, $row>($sql)$(.bind($bind))*
+            .fetch_all(connection).await.map_err($crate::StoreError::from)))
     };
 }
 
 /// Reads one row, if there is one.
 macro_rules! opt {
     ($tx:expr, $row:ty, $sql:expr $(, $bind:expr)* $(,)?) => {
-        $crate::on_both!($tx, connection => sqlx::query_as::<_, $row>($sql)$(.bind($bind))*
-            .fetch_optional(connection).await.map_err($crate::StoreError::from))
+        $crate::guarded!($tx, $crate::on_both!($tx, connection => sqlx::query_as::<_, $row>($sql)$(.bind($bind))*
+            .fetch_optional(connection).await.map_err($crate::StoreError::from)))
     };
 }
 
-pub(crate) use {all, exec, on_both, opt};
+/// Runs a statement unless the transaction is broken, and notes if it breaks it.
+macro_rules! guarded {
+    ($tx:expr, $run:expr) => {
+        match $tx.broken.clone() {
+            Some(error) => Err(error),
+            None => {
+                let result = $run;
+                $tx.note(result)
+            }
+        }
+    };
+}
+
+pub(crate) use {all, exec, guarded, on_both, opt};
 
 /// A stored number as the type that the domain gives it.
 pub(crate) fn number<T: TryFrom<i64>>(

@@ -8,6 +8,7 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
 };
 use sqlx::{ConnectOptions, Postgres, Sqlite, SqlitePool};
+use std::os::unix::fs::OpenOptionsExt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,6 +20,8 @@ const READERS: u32 = 4;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a caller waits for a connection of a pool.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Rows that SQLite's thread may be ahead of the reader: a page of a list.
+const ROW_BUFFER: usize = 1024;
 /// Most connections to PostgreSQL.
 const POSTGRES_CONNECTIONS_MAX: u32 = 16;
 
@@ -65,6 +68,46 @@ pub(crate) enum Database {
 /// A connection: inside a transaction if it came from [`Store::write`], reading only otherwise.
 pub struct Tx {
     pub(crate) connection: Connection,
+    /// The first error after which the database may have given the transaction up. Everything
+    /// later fails with it, and nothing is committed: a job that swallows an error must not be
+    /// told that its writes are there.
+    pub(crate) broken: Option<StoreError>,
+}
+
+impl Tx {
+    pub(crate) fn new(connection: Connection) -> Self {
+        Self { connection, broken: None }
+    }
+
+    /// Holds everybody else who asks for the same name up until the transaction ends. With one
+    /// writer there is nobody else.
+    pub(crate) async fn lock_name(&mut self, name: &str) -> Result<()> {
+        let Connection::Postgres(connection) = &mut self.connection else { return Ok(()) };
+        let query = sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))").bind(name);
+        let locked = query.execute(&mut **connection).await.map(|_| ()).map_err(StoreError::from);
+        self.note(locked)
+    }
+
+    /// Remembers an error that breaks the transaction: any for PostgreSQL; for SQLite those after
+    /// which it may roll back by itself.
+    pub(crate) fn note<T>(&mut self, result: Result<T>) -> Result<T> {
+        if let Err(error) = &result {
+            let breaks = match self.connection {
+                Connection::Postgres(_) => true,
+                Connection::Sqlite(SqliteHandle::Reader(_)) => false,
+                Connection::Sqlite(SqliteHandle::Writer(_)) => {
+                    matches!(
+                        error,
+                        StoreError::DiskFull(_) | StoreError::Unavailable(_) | StoreError::Other(_)
+                    )
+                }
+            };
+            if breaks {
+                self.broken = Some(error.clone());
+            }
+        }
+        result
+    }
 }
 
 pub(crate) enum Connection {
@@ -126,7 +169,7 @@ impl Store {
             }
             Database::Postgres(pool) => Connection::Postgres(pool.acquire().await?),
         };
-        Ok(Tx { connection })
+        Ok(Tx::new(connection))
     }
 
     /// Runs `job` in a transaction of its own; an `Err` or a panic undoes what it wrote. With
@@ -192,6 +235,9 @@ async fn open_postgres(url: &str) -> Result<Database> {
 
 async fn open_sqlite(settings: &Settings, commits: Arc<AtomicU64>) -> Result<Database> {
     let path = settings.url.trim_start_matches("sqlite://").trim_start_matches("sqlite:");
+    if !settings.read_only {
+        make_private(path)?;
+    }
     let mut options = SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(!settings.read_only)
@@ -200,7 +246,9 @@ async fn open_sqlite(settings: &Settings, commits: Arc<AtomicU64>) -> Result<Dat
         // Every commit is on the disk before it is answered: money and places depend on it.
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(BUSY_TIMEOUT)
-        .foreign_keys(true);
+        .foreign_keys(true)
+        .row_buffer_size(ROW_BUFFER)
+        .disable_statement_logging();
     if let Some(pages) = settings.pages_max {
         options = options.pragma("max_page_count", pages.to_string());
     }
@@ -211,9 +259,23 @@ async fn open_sqlite(settings: &Settings, commits: Arc<AtomicU64>) -> Result<Dat
     let readers = SqlitePoolOptions::new()
         .max_connections(settings.readers.max(1))
         .acquire_timeout(ACQUIRE_TIMEOUT)
+        // A file does not go away like a network does.
+        .test_before_acquire(false)
         .connect_with(options.create_if_missing(false).read_only(true))
         .await?;
     Ok(Database::Sqlite { readers, writer: Writer::start(connection, commits) })
+}
+
+/// Makes the file for its owner only, if there is none: it holds the environment of pods. Its
+/// companions take over its mode.
+fn make_private(path: &str) -> Result<()> {
+    let made = std::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(path);
+    match made {
+        Ok(_) => Ok(()),
+        // SQLite says better what is wrong, and may still be able to read.
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(StoreError::Unavailable(format!("{path}: {error}"))),
+    }
 }
 
 fn migration(error: sqlx::migrate::MigrateError) -> StoreError {

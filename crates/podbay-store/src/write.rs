@@ -122,9 +122,10 @@ impl Writer {
 }
 
 async fn run(connection: SqliteConnection, mut queue: mpsc::Receiver<Box<dyn Job>>, commits: Arc<AtomicU64>) {
-    let mut tx = Tx { connection: Connection::Sqlite(SqliteHandle::Writer(Box::new(connection))) };
+    let mut tx = Tx::new(Connection::Sqlite(SqliteHandle::Writer(Box::new(connection))));
     let mut group = Vec::with_capacity(GROUP_MAX);
-    while queue.recv_many(&mut group, GROUP_MAX).await > 0 {
+    // What a broken transaction left undone is the next group.
+    while !group.is_empty() || queue.recv_many(&mut group, GROUP_MAX).await > 0 {
         write_group(&mut tx, &mut group, &commits).await;
     }
     if let Connection::Sqlite(SqliteHandle::Writer(connection)) = tx.connection {
@@ -133,31 +134,22 @@ async fn run(connection: SqliteConnection, mut queue: mpsc::Receiver<Box<dyn Job
 }
 
 async fn write_group(tx: &mut Tx, group: &mut Vec<Box<dyn Job>>, commits: &AtomicU64) {
+    tx.broken = None;
     if let Err(error) = crate::exec!(tx, "BEGIN IMMEDIATE") {
         group.drain(..).for_each(|job| job.refuse(error.clone()));
         return;
     }
     let mut answers = Vec::with_capacity(group.len());
-    let mut failed = None;
-    for job in group.drain(..) {
-        if let Some(error) = &failed {
-            job.refuse(StoreError::clone(error));
-            continue;
-        }
-        match run_one(tx, job).await {
-            Ok(answer) => answers.push(answer),
-            Err((answer, error)) => {
-                answers.extend(answer);
-                failed = Some(error);
-            }
-        }
+    let mut jobs = std::mem::take(group).into_iter();
+    while tx.broken.is_none()
+        && let Some(job) = jobs.next()
+    {
+        answers.push(run_one(tx, job).await);
     }
-    if failed.is_none() {
-        failed = crate::exec!(tx, "COMMIT").err();
-    }
+    group.extend(jobs);
+    let failed = crate::exec!(tx, "COMMIT").err();
     if failed.is_some() {
-        // It may have been rolled back already (disk full): then this fails, and that is fine.
-        let _ = crate::exec!(tx, "ROLLBACK");
+        roll_back(tx).await;
     }
     commits.fetch_add(1, Ordering::SeqCst);
     for answer in answers {
@@ -167,25 +159,24 @@ async fn write_group(tx: &mut Tx, group: &mut Vec<Box<dyn Job>>, commits: &Atomi
 
 type Answer = Box<dyn FnOnce(Option<StoreError>) + Send>;
 
-/// One job in its savepoint. An error is one of the transaction as a whole.
-async fn run_one(tx: &mut Tx, job: Box<dyn Job>) -> Result<Answer, (Option<Answer>, StoreError)> {
+/// One job in its savepoint. What goes wrong with the transaction as a whole is in `tx.broken`.
+async fn run_one(tx: &mut Tx, job: Box<dyn Job>) -> Answer {
     if let Err(error) = crate::exec!(tx, "SAVEPOINT job") {
-        job.refuse(error.clone());
-        return Err((None, error));
+        tx.broken.get_or_insert(error);
     }
     let Ran { keep, answer } = job.run(tx).await;
-    let closed = if keep {
-        crate::exec!(tx, "RELEASE job")
-    } else {
-        match crate::exec!(tx, "ROLLBACK TO job") {
-            Ok(_) => crate::exec!(tx, "RELEASE job"),
-            error => error,
-        }
-    };
-    match closed {
-        Ok(_) => Ok(answer),
-        Err(error) => Err((Some(answer), error)),
+    let undone = if keep { Ok(0) } else { crate::exec!(tx, "ROLLBACK TO job") };
+    if let Err(error) = undone.and(crate::exec!(tx, "RELEASE job")) {
+        tx.broken.get_or_insert(error);
     }
+    answer
+}
+
+/// Ends the transaction without its writes. SQLite may have done so already (disk full): then this
+/// fails, and that is fine.
+async fn roll_back(tx: &mut Tx) {
+    tx.broken = None;
+    let _ = crate::exec!(tx, "ROLLBACK");
 }
 
 /// A transaction of its own, for a database that keeps writers apart itself.
@@ -195,22 +186,22 @@ where
     E: From<StoreError>,
 {
     let connection = pool.acquire().await.map_err(StoreError::from)?;
-    let mut tx = Tx { connection: Connection::Postgres(connection) };
+    let mut tx = Tx::new(Connection::Postgres(connection));
     crate::exec!(&mut tx, "BEGIN ISOLATION LEVEL READ COMMITTED")?;
     match AssertUnwindSafe(job(&mut tx)).catch_unwind().await {
         Ok(Ok(value)) => match crate::exec!(&mut tx, "COMMIT") {
             Ok(_) => Ok(value),
             Err(error) => {
-                let _ = crate::exec!(&mut tx, "ROLLBACK");
+                roll_back(&mut tx).await;
                 Err(error.into())
             }
         },
         Ok(Err(error)) => {
-            let _ = crate::exec!(&mut tx, "ROLLBACK");
+            roll_back(&mut tx).await;
             Err(error)
         }
         Err(panic) => {
-            let _ = crate::exec!(&mut tx, "ROLLBACK");
+            roll_back(&mut tx).await;
             std::panic::resume_unwind(panic)
         }
     }

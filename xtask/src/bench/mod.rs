@@ -1,52 +1,88 @@
-//! `cargo xtask bench [name]`: measurements beside a reference that does the same work.
+//! `cargo xtask bench [name]`: measurements beside references that do the same work, in the same minutes.
 //!
-//! Numbers are printed, not judged; what is worth keeping goes into `docs/performance.md` by hand, with the
-//! machine it was measured on.
+//! The table at the end says what was wanted and whether it is met. What is worth keeping goes into
+//! `docs/performance.md` by hand, with the machine it was measured on.
 
+mod copy;
 mod http;
+mod load;
 mod memory;
+mod report;
 mod ssh;
 mod stats;
+mod wire;
 
 use crate::engine::Engine;
 use crate::server::{self, Server};
 use crate::sh::{self, Failure, Result};
 use crate::{image, paths, setup};
+use report::Report;
 
-const USAGE: &str = "usage: cargo xtask bench [ssh|http|memory|size] [--runs N]";
+const USAGE: &str = "usage: cargo xtask bench [ssh|http|memory|size|copy] [--runs N]";
+const NAMES: [&str; 6] = ["all", "ssh", "http", "memory", "size", "copy"];
 
 pub fn main(args: &[String]) -> Result<()> {
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     let (name, runs) = match words[..] {
         [] => ("all", None),
+        ["--runs", runs] => ("all", runs.parse::<usize>().ok()),
         [name] => (name, None),
         [name, "--runs", runs] => (name, runs.parse::<usize>().ok()),
         _ => return Err(Failure::with_code(USAGE, 2)),
     };
-    if !["all", "ssh", "http", "memory", "size"].contains(&name) {
+    if !NAMES.contains(&name) {
         return Err(Failure::with_code(USAGE, 2));
     }
     let is_wanted = |one: &str| name == "all" || name == one;
-    let runs = runs.unwrap_or(30).max(1);
+    let mut report = Report::default();
     setup::programs(setup::What::Bench)?;
-    sh::run(sh::cargo().current_dir(paths::root()).args(["build", "--quiet", "--release", "-p", "podbay"]))?;
+    build("podbay")?;
     if is_wanted("size") {
-        memory::sizes()?;
+        memory::sizes(&mut report)?;
     }
-    if !["all", "ssh", "http", "memory"].contains(&name) {
-        return Ok(());
+    if is_wanted("http") {
+        build("podbay-testkit")?;
+        http::compare(&mut report)?;
     }
+    if ["ssh", "memory", "copy"].into_iter().any(is_wanted) {
+        with_engine(&is_wanted, runs.unwrap_or(30).max(1), &mut report)?;
+    }
+    report.print();
+    Ok(())
+}
+
+fn build(package: &str) -> Result<()> {
+    sh::run(sh::cargo().current_dir(paths::root()).args(["build", "--quiet", "--release", "-p", package]))
+}
+
+/// What needs real containers.
+fn with_engine(is_wanted: &dyn Fn(&str) -> bool, runs: usize, report: &mut Report) -> Result<()> {
     let engine = Engine::find()?;
     image::ensure_base(&engine)?;
     let mut server = Server::start(&engine, "bench", &server::binary("release"))?;
+    let measured = with_server(&engine, &mut server, is_wanted, runs, report);
+    let stopped = server.stop();
+    engine.remove(&server.leftovers(&engine)?);
+    measured.and(stopped.map(drop))
+}
+
+fn with_server(
+    engine: &Engine,
+    server: &mut Server,
+    is_wanted: &dyn Fn(&str) -> bool,
+    runs: usize,
+    report: &mut Report,
+) -> Result<()> {
     if is_wanted("memory") {
-        memory::server(&server)?;
+        memory::server(server, "idle", report)?;
     }
-    if is_wanted("http") {
-        http::compare(&server)?;
-    }
+    let key = ssh::key(server)?;
     if is_wanted("ssh") {
-        ssh::compare(&engine, &mut server, runs)?;
+        ssh::compare(engine, server, &key, runs, report)?;
+        memory::server(server, "idle after those pods", report)?;
     }
-    server.stop().map(drop)
+    if is_wanted("copy") {
+        copy::compare(engine, server, &key, report)?;
+    }
+    Ok(())
 }

@@ -246,8 +246,10 @@ fn attempt_failed(pod: &mut Pod, failure: Failure, effects: &mut Effects, now: T
     if pod.ready_at.is_some() {
         return fail(pod, failure, effects);
     }
-    let wait = backoff(pod.attempt);
-    pod.next_at = now.plus(wait);
+    // The first retry comes soon, since a port is quickly replaced; the later ones give a registry
+    // time. Nobody waits for an attempt that will not come.
+    let is_next = pod.attempt < limits::ATTEMPTS_MAX && pod.desired == Desired::Running;
+    pod.next_at = if is_next { now.plus(backoff(2 * pod.attempt - 1)) } else { now };
     effects.event(
         "attempt.failed",
         format!("attempt {} of {} failed: {}", pod.attempt, limits::ATTEMPTS_MAX, failure.text),

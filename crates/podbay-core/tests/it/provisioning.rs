@@ -41,17 +41,16 @@ fn a_fetch_that_breaks_is_tried_again_and_again_and_then_given_up() {
         image stalled    → Wait 0.5               PROVISIONING 0% 1/5 attempt.failed
         due              → NextAttempt            PROVISIONING 0% 1/5
         do               → EnsureImage            PROVISIONING 0% 2/5 attempt.started
-        image stalled    → Wait 1                 PROVISIONING 0% 2/5 attempt.failed
+        image stalled    → Wait 2                 PROVISIONING 0% 2/5 attempt.failed
         due              → NextAttempt            PROVISIONING 0% 2/5
         do               → EnsureImage            PROVISIONING 0% 3/5 attempt.started
-        image lost       → Wait 2                 PROVISIONING 0% 3/5 attempt.failed
+        image lost       → Wait 8                 PROVISIONING 0% 3/5 attempt.failed
         due              → NextAttempt            PROVISIONING 0% 3/5
         do               → EnsureImage            PROVISIONING 0% 4/5 attempt.started
-        image full       → Wait 4                 PROVISIONING 0% 4/5 attempt.failed
+        image full       → Wait 30                PROVISIONING 0% 4/5 attempt.failed
         due              → NextAttempt            PROVISIONING 0% 4/5
         do               → EnsureImage            PROVISIONING 0% 5/5 attempt.started
-        image stalled    → Wait 8                 PROVISIONING 0% 5/5 attempt.failed
-        due              → Fail ImagePull         PROVISIONING 0% 5/5
+        image stalled    → Fail ImagePull         PROVISIONING 0% 5/5 attempt.failed
         do               → Release                ERROR 0% 5/5 pod.failed
         do               → Blocked                ERROR 0% 5/5 release
         ",
@@ -206,7 +205,7 @@ fn a_machine_that_dies_before_ssh_is_cleared_away_and_made_again_not_at_once() {
         start ok         → Probe                  PROVISIONING 90% 2/5
         probe no         → Wait 0.1               PROVISIONING 90% 2/5
         due              → Inspect                PROVISIONING 90% 2/5
-        inspect oom      → Wait 1                 PROVISIONING 90% 2/5 attempt.failed
+        inspect oom      → Wait 2                 PROVISIONING 90% 2/5 attempt.failed
         due              → Remove                 PROVISIONING 90% 2/5
         remove ok        → NextAttempt            PROVISIONING 90% 2/5
         do               → EnsureImage            PROVISIONING 0% 3/5 attempt.started
@@ -335,7 +334,7 @@ fn a_delete_ends_from_every_state_of_the_installation() {
         image stalled    → Wait 0.5               PROVISIONING 0% 1/5 attempt.failed
         due              → NextAttempt            PROVISIONING 0% 1/5
         do               → EnsureImage            PROVISIONING 0% 2/5 attempt.started
-        image stalled    → Wait 1                 PROVISIONING 0% 2/5 attempt.failed
+        image stalled    → Wait 2                 PROVISIONING 0% 2/5 attempt.failed
         delete           → Finish                 DELETING 0% 2/5
         do               → Settled                TERMINATED 0% 2/5 pod.terminated release
         ",

@@ -14,8 +14,8 @@ fn a_clock_that_jumps_back_holds_nobody_up() {
         image stalled    → Wait 0.5               PROVISIONING 0% 1/5 attempt.failed
         at -1h           → NextAttempt            PROVISIONING 0% 1/5
         do               → EnsureImage            PROVISIONING 0% 2/5 attempt.started
-        image stalled    → Wait 1                 PROVISIONING 0% 2/5 attempt.failed
-        at -20s          → Wait 21                PROVISIONING 0% 2/5
+        image stalled    → Wait 2                 PROVISIONING 0% 2/5 attempt.failed
+        at -20s          → Wait 22                PROVISIONING 0% 2/5
         due              → NextAttempt            PROVISIONING 0% 2/5
         do               → EnsureImage            PROVISIONING 0% 3/5 attempt.started
         image ok         → Create                 PROVISIONING 70% 3/5 image.ready ports

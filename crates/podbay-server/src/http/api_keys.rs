@@ -1,8 +1,9 @@
 //! `/api/v1/api_keys`: ours, beside the published calls.
 
 use super::body::Body;
+use super::params::Id;
 use crate::app::{Actor, App, Error, api_keys};
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::{Extension, Json};
 use podbay_api::api_keys::{ApiKey, ApiKeyCreated, CreateApiKey, level_map};
 use podbay_api::{Data, Empty};
@@ -46,7 +47,7 @@ pub(super) async fn create(
 pub(super) async fn revoke(
     State(app): AppState,
     Extension(actor): Caller,
-    Path(id): Path<String>,
+    Id(id): Id,
 ) -> Result<Json<Empty>, Error> {
     api_keys::api_key_revoke(&app, &actor, &id).await?;
     Ok(Json(Empty {}))

@@ -2,10 +2,10 @@
 
 use super::body::Body;
 use super::cache::cached;
-use super::params::Params;
+use super::params::{Id, Params};
 use super::view;
 use crate::app::{Actor, App, Error, pods};
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::Uri;
 use axum::response::Response;
 use axum::{Extension, Json};
@@ -90,7 +90,7 @@ pub(super) async fn history(
 pub(super) async fn show(
     State(app): AppState,
     Extension(actor): Caller,
-    Path(id): Path<String>,
+    Id(id): Id,
 ) -> Result<Response, Error> {
     cached(&app, &actor.user, format!("pod {id}"), async {
         Ok(view::pod(&app, &pods::pod_get(&app, &actor, &id).await?))
@@ -101,7 +101,7 @@ pub(super) async fn show(
 pub(super) async fn remove(
     State(app): AppState,
     Extension(actor): Caller,
-    Path(id): Path<String>,
+    Id(id): Id,
 ) -> Result<Json<Deleted>, Error> {
     let gone = pods::pod_delete(&app, &actor, &id).await?;
     let status = if gone { PodStatus::Terminated } else { PodStatus::Deleting };
@@ -111,7 +111,7 @@ pub(super) async fn remove(
 pub(super) async fn log(
     State(app): AppState,
     Extension(actor): Caller,
-    Path(id): Path<String>,
+    Id(id): Id,
     mut params: Params,
 ) -> Result<Json<LogReply>, Error> {
     let tail = params.number("tail", limits::LOG_TAIL_DEFAULT, 0).min(limits::LOG_TAIL_MAX);
@@ -122,7 +122,7 @@ pub(super) async fn log(
 pub(super) async fn events(
     State(app): AppState,
     Extension(actor): Caller,
-    Path(id): Path<String>,
+    Id(id): Id,
     mut params: Params,
 ) -> Result<Json<Data<Vec<PodEvent>>>, Error> {
     let after = params.number("after", 0, 0);

@@ -1,10 +1,10 @@
 //! `/api/v1/ssh_keys`.
 
 use super::body::Body;
-use super::params::Params;
+use super::params::{Id, Params};
 use super::view;
 use crate::app::{Actor, App, Error, ssh_keys};
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::{Extension, Json};
 use podbay_api::ssh_keys::{AddSshKey, PatchSshKey, SshKey, SshKeyUpdated, UpdatedFields};
 use podbay_api::{Empty, OffsetPage};
@@ -51,7 +51,7 @@ pub(super) async fn add(
 pub(super) async fn remove(
     State(app): AppState,
     Extension(actor): Caller,
-    Path(id): Path<String>,
+    Id(id): Id,
 ) -> Result<Json<Empty>, Error> {
     ssh_keys::ssh_key_delete(&app, &actor, &id).await?;
     Ok(Json(Empty {}))
@@ -60,7 +60,7 @@ pub(super) async fn remove(
 pub(super) async fn set_primary(
     State(app): AppState,
     Extension(actor): Caller,
-    Path(id): Path<String>,
+    Id(id): Id,
     Body(body): Body,
 ) -> Result<Json<SshKeyUpdated>, Error> {
     PatchSshKey::parse(&body)?;

@@ -94,7 +94,10 @@ async fn record(app: &App, id: &PodId, version: i64, learned: Learned) -> Result
                 assign_ports(tx, &mut pod, range.first..=range.last, start).await?;
             }
             write_effects(tx, &pod, placement.as_ref(), &effects, now).await?;
-            tx.pod_update(&pod, version).await?;
+            if !tx.pod_update(&pod, version).await? {
+                // Nothing of this may stay if the row did not take it.
+                return Err(Error::Unavailable("another server has written this pod meanwhile".into()));
+            }
             Ok(Some(pod))
         })
     });

@@ -1,6 +1,6 @@
 //! A database that is corrupt, read-only, full, or newer than the program.
 
-use crate::harness::{at, both, facts, host, pod, pod_id};
+use crate::harness::{at, both, facts, host, pod, pod_id, user_named};
 use podbay_store::{Settings, Store, StoreError};
 use std::path::Path;
 use std::process::Command;
@@ -62,6 +62,75 @@ async fn a_full_disk_is_told_and_what_was_there_stays() {
     assert!(matches!(error, StoreError::DiskFull(_)), "{error:?}");
     write("small again".into()).await.unwrap();
     assert_eq!(store.reader().await.unwrap().event_list(&pod_id(1), 0, 9).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_job_that_swallows_an_error_is_not_told_of_success() {
+    for db in both().await {
+        let path = db.folder().join("full.db");
+        let full = Settings { pages_max: Some(100), ..Settings::at(path.display().to_string()) };
+        let store = if db.kind == "sqlite" { Store::open(&full).await.unwrap() } else { db.store.clone() };
+        let too_much = if db.kind == "sqlite" { 4_000_000 } else { 1 };
+        let job = store.write(move |tx| {
+            Box::pin(async move {
+                let text = "x".repeat(too_much);
+                // Full in one database, twice the same name in the other.
+                for _ in 0..2 {
+                    let _ = tx.event_insert(Some(&pod_id(1)), at(1), "big", &text).await;
+                    let _ = tx.user_insert(&user_named("twin")).await;
+                }
+                tx.event_insert(Some(&pod_id(2)), at(1), "after", "").await.map(|()| 7).or(Ok(7))
+            })
+        });
+        let answer: Result<i32, StoreError> = job.await;
+        assert!(answer.is_err(), "{}: {answer:?}", db.kind);
+        let mut tx = store.reader().await.unwrap();
+        for pod in [1, 2] {
+            assert_eq!(tx.event_list(&pod_id(pod), 0, 9).await.unwrap(), [], "{}", db.kind);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_fails_the_job_that_filled_it_and_not_those_behind_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("p.db");
+    let settings = Settings { pages_max: Some(100), ..Settings::at(path.display().to_string()) };
+    let store = Store::open(&settings).await.unwrap();
+    let mut jobs = tokio::task::JoinSet::new();
+    for number in 0..20u128 {
+        let store = store.clone();
+        jobs.spawn(async move {
+            let text = "x".repeat(if number == 10 { 4_000_000 } else { 10 });
+            let job = store.write(move |tx| {
+                Box::pin(async move { tx.event_insert(Some(&pod_id(number)), at(1), "x", &text).await })
+            });
+            (number, job.await)
+        });
+    }
+    while let Some(job) = jobs.join_next().await {
+        let (number, result) = job.unwrap();
+        let there = store.reader().await.unwrap().event_list(&pod_id(number), 0, 9).await.unwrap().len();
+        match result {
+            Ok(()) => assert_eq!(there, 1, "{number} was acknowledged"),
+            Err(StoreError::DiskFull(_)) => assert_eq!(there, 0, "{number} was refused"),
+            Err(error) => panic!("{number}: {error:?}"),
+        }
+        assert!(number < 11 || there == 1, "{number} came after the full one and had room");
+    }
+}
+
+#[tokio::test]
+async fn the_file_is_its_owners_only() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("p.db");
+    let store = open(&path).await.unwrap();
+    store.write(|tx| Box::pin(async move { tx.event_insert(None, at(1), "x", "").await })).await.unwrap();
+    for name in ["p.db", "p.db-wal", "p.db-shm"] {
+        let mode = std::fs::metadata(folder.path().join(name)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
 }
 
 #[tokio::test]

@@ -53,6 +53,18 @@ pub fn user(number: u128) -> UserId {
     UserId::from_bits(number)
 }
 
+/// A user of that name, always with the same id.
+pub fn user_named(name: &str) -> User {
+    User {
+        id: user(77),
+        name: name.into(),
+        email: "a@b".into(),
+        slug: None,
+        role: UserRole::User,
+        created_at: at(0),
+    }
+}
+
 pub fn pod_id(number: u128) -> PodId {
     PodId::from_bits(number)
 }

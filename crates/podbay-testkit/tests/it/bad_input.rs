@@ -193,4 +193,9 @@ async fn wrong_methods_and_paths_have_json_errors() {
     assert_eq!(ada.send(Method::PUT, "/api/v1/pods", Vec::new()).await.error(405), "Method Not Allowed");
     assert_eq!(ada.get("/api/v1/nothing").await.error(404), "Not found");
     assert_eq!(ada.get("/").await.error(404), "Not found");
+    for id in ["%ff", "%00", "..", "%2e%2e%2fetc", "a%20b", "🦀"] {
+        let id = id.replace('🦀', "%F0%9F%A6%80");
+        assert_eq!(ada.get(&format!("/api/v1/pods/{id}")).await.error(404), "Not found", "{id}");
+        assert_eq!(ada.delete(&format!("/api/v1/ssh_keys/{id}")).await.error(404), "Not found", "{id}");
+    }
 }

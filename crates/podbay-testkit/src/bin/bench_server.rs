@@ -1,0 +1,124 @@
+//! `bench_server FOLDER`: the real server over a scripted world, for `cargo xtask bench`.
+//!
+//! Router, verbs, database file and reconciler are the product's, and all of it runs by itself; only the
+//! engine is the scripted one, so that its speed is not what is measured. A second port serves the same bytes
+//! from memory: what this machine and this HTTP library can do at best. It ends when it is told to.
+
+use anyhow::Context;
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, header};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use podbay_core::place::HostFacts;
+use podbay_core::published::UserRole;
+use podbay_core::{HostId, InstallId};
+use podbay_provider::fake::{Fake, Image, World};
+use podbay_server::app::{App, Chance, Clock, Parts, Tuning, owner};
+use podbay_server::reconcile::Driver;
+use podbay_server::{Config, http, lifecycle, tasks};
+use podbay_store::{Settings, Store};
+use podbay_testkit::{Client, TestServer};
+use serde_json::{Value, json};
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tower::ServiceExt;
+
+const PODS: usize = 100;
+const LIST: &str = "/api/v1/pods/?offset=0&limit=100";
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let folder = std::env::args_os().nth(1).map(PathBuf::from).context("usage: bench_server FOLDER")?;
+    let app = build(folder).await?;
+    tokio::spawn(Driver::run(app.clone()));
+    tokio::spawn(tasks::sweep_run(app.clone()));
+    tokio::spawn(tasks::keys::run(app.clone()));
+    let (_, key) = owner::user_create(&app, "bench", UserRole::User).await?;
+    let key = key.reveal();
+    let router = http::router(app);
+    let ids = fill(&Client::new(router.clone(), Some(key.clone()))).await;
+    let query: Vec<String> = ids.iter().map(|id| format!("pod_ids={id}")).collect();
+    let one = format!("/api/v1/pods/{}", ids.first().context("no pod")?);
+    let status = format!("/api/v1/pods/status?{}", query.join("&"));
+    let memory = Router::new()
+        .route("/memory/one", kept(&router, &key, &one).await?)
+        .route("/memory/list", kept(&router, &key, LIST).await?)
+        .route("/memory/status", kept(&router, &key, &status).await?);
+    let (ours, theirs) = (TcpListener::bind("127.0.0.1:0").await?, TcpListener::bind("127.0.0.1:0").await?);
+    let said = json!({
+        "key": key,
+        "ours": format!("http://{}", ours.local_addr()?),
+        "memory": format!("http://{}", theirs.local_addr()?),
+        "one": one,
+        "list": LIST,
+        "status": status,
+    });
+    writeln!(std::io::stdout(), "{said}")?;
+    tokio::try_join!(axum::serve(ours, router).into_future(), axum::serve(theirs, memory).into_future())?;
+    Ok(())
+}
+
+async fn build(folder: PathBuf) -> anyhow::Result<Arc<App>> {
+    let mut config = Config { data_dir: folder, ..Config::default() };
+    (config.ports.first, config.ports.last) = (1024, 65_535);
+    let facts = HostFacts {
+        vcpus: 100_000,
+        memory_gb: 200_000,
+        disk_gb: 1_000_000,
+        architecture: "amd64".into(),
+        engine: "fake".into(),
+        ..HostFacts::default()
+    };
+    let clock = Clock::system();
+    let ticking = clock.clone();
+    let world = World::new(facts, move || ticking.now());
+    for reference in config.images.values() {
+        world.image(reference, Image::default().on_host());
+    }
+    let install_id = InstallId::from_bits(0xBE);
+    let app = App::new(Parts {
+        store: Store::open(&Settings::at(config.database_url())).await?,
+        config,
+        clock,
+        chance: Chance::system(),
+        install_id: install_id.clone(),
+        host: HostId::from_stored("local".into()),
+        provider: Arc::new(Fake::new(world, install_id)),
+        host_key_secret: [7; 32],
+        tuning: Tuning::default(),
+    });
+    lifecycle::facts_refresh(&app).await?;
+    Ok(app)
+}
+
+/// Orders the pods and waits until all of them can be used.
+async fn fill(client: &Client) -> Vec<String> {
+    for _ in 0..PODS {
+        client.post("/api/v1/pods", &TestServer::order()).await.ok();
+    }
+    loop {
+        let page = client.get(LIST).await.ok();
+        let pods = page["data"].as_array().cloned().unwrap_or_default();
+        let active = pods.iter().filter(|pod| pod["status"] == "ACTIVE");
+        let ids: Vec<String> = active.filter_map(|pod| pod["id"].as_str().map(str::to_owned)).collect();
+        if ids.len() == PODS {
+            return ids;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// A route that answers what `router` answers now.
+async fn kept(router: &Router, key: &str, path: &str) -> anyhow::Result<axum::routing::MethodRouter> {
+    let bearer = format!("Bearer {key}");
+    let request = Request::get(path).header(header::AUTHORIZATION, bearer).body(Body::empty())?;
+    let response = router.clone().oneshot(request).await?;
+    anyhow::ensure!(response.status().is_success(), "{path}: {}", response.status());
+    let bytes = axum::body::to_bytes(response.into_body(), usize::MAX).await?;
+    let _: Value = serde_json::from_slice(&bytes)?;
+    Ok(get(async move || ([(header::CONTENT_TYPE, "application/json")], bytes.clone()).into_response()))
+}
