@@ -5,6 +5,9 @@ use crate::postgres::Postgres;
 use crate::sh::{self, Result};
 use crate::{image, paths, person, setup, small_images};
 
+/// How long new seeds are simulated, beside those that once found something.
+const SIM_SECONDS: &str = "60";
+
 /// With a filter only the workspace's tests that match it run; `person` alone runs the last ring alone.
 pub fn main(args: &[String]) -> Result<()> {
     let filter = args.first().map(String::as_str);
@@ -30,5 +33,6 @@ fn workspace(args: &[String]) -> Result<()> {
     sh::say("PostgreSQL runs; cargo test --workspace");
     let mut command = sh::cargo();
     command.current_dir(paths::root()).args(["test", "--workspace", "--no-fail-fast"]).args(args);
-    sh::run(command.env("PODBAY_TEST_POSTGRES", postgres.url()).env("PODBAY_TEST_ENGINE", "1"))
+    command.env("PODBAY_TEST_POSTGRES", postgres.url()).env("PODBAY_TEST_ENGINE", "1");
+    sh::run(command.env("PODBAY_SIM_SECONDS", SIM_SECONDS))
 }

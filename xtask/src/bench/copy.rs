@@ -9,7 +9,7 @@ use crate::process::wait_until;
 use crate::server::{INSTALL_LABEL, Server};
 use crate::sh::{self, Context, Result};
 use crate::ssh::{Address, Key};
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::Read;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
