@@ -50,20 +50,24 @@ pub const BACKOFF_MIN: Duration = Duration::from_millis(500);
 pub const BACKOFF_MAX: Duration = Duration::from_secs(30);
 /// How long a delete call waits for the machine to be gone before it answers DELETING.
 pub const DELETE_WAIT_MAX: Duration = Duration::from_secs(5);
-/// How long a container gets between SIGTERM and SIGKILL when its pod is deleted.
-pub const STOP_GRACE: Duration = Duration::from_secs(0);
 /// Between two comparisons of rows and engine.
 pub const SWEEP_EVERY: Duration = Duration::from_secs(15);
 /// Age that a container without a row must reach before the sweep removes it.
 pub const ORPHAN_GRACE: Duration = Duration::from_secs(60);
-/// Pods that are worked on at the same time.
-pub const RECONCILE_PARALLEL_MAX: usize = 16;
+/// Pods that are in a pass at the same time.
+pub const RECONCILE_PARALLEL_MAX: usize = 1024;
+/// Calls to a provider at the same time, image fetches apart.
+pub const CALLS_PARALLEL_MAX: usize = 16;
+/// Image fetches at the same time. Apart from the other calls, so that a slow registry holds up
+/// neither deletes nor pods whose image is there.
+pub const FETCHES_PARALLEL_MAX: usize = 8;
 
 const _: () = {
     assert!(STATUS_IDS_MAX <= PAGE_LIMIT_MAX as usize);
     assert!(PAGE_LIMIT_DEFAULT <= PAGE_LIMIT_MAX);
     assert!(PAGE_SIZE_MAX <= PAGE_SIZE_LEGACY_MAX);
     assert!(LOG_TAIL_DEFAULT <= LOG_TAIL_MAX);
+    assert!(CALLS_PARALLEL_MAX + FETCHES_PARALLEL_MAX <= RECONCILE_PARALLEL_MAX);
     assert!(BACKOFF_MIN.as_millis() < BACKOFF_MAX.as_millis());
     assert!(PROBE_MAX.as_secs() * ATTEMPTS_MAX as u64 <= PROVISIONING_MAX.as_secs());
     // A create whose reply was lost must be adopted by its own pod before the sweep takes it for an orphan.

@@ -10,7 +10,7 @@ use podbay_core::{Micros, PricePerHour};
 use podbay_provider::Credentials;
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 
 /// Everything that an owner can set.
@@ -298,11 +298,19 @@ impl Config {
         if self.cpu_sizes.iter().any(|size| size.vcpus == 0 || size.memory_gb == 0 || size.disk_gb == 0) {
             return wrong("cpu_sizes", "each size needs `vcpus`, `memory_gb` and `disk_gb` above zero");
         }
+        let mut sizes: Vec<_> = self.cpu_sizes.iter().map(|size| (size.vcpus, size.memory_gb)).collect();
+        sizes.sort_unstable();
+        if sizes.windows(2).any(|pair| pair[0] == pair[1]) {
+            return wrong("cpu_sizes", "two sizes have the same CPUs and memory, and would be the same offer");
+        }
         if self.images.is_empty() || self.images.contains_key(&ImageName::CustomTemplate) {
             return wrong("images", "name at least one published image, and not `custom_template`");
         }
         if self.place.country.as_ref().is_some_and(|country| country.len() != 2) {
             return wrong("place.country", "write the two letters of ISO 3166, as in \"DE\"");
+        }
+        if tracing_subscriber::EnvFilter::try_new(&self.log).is_err() {
+            return wrong("log", "write a filter such as \"info\" or \"info,podbay_server=debug\"");
         }
         if self.database != "sqlite" && !self.database.starts_with("postgres") {
             return wrong("database", "write \"sqlite\" or a URL that begins with postgres://");
@@ -341,7 +349,11 @@ impl Config {
     #[must_use]
     pub fn bind(&self) -> IpAddr {
         let ip = self.listen.ip();
-        if ip.is_loopback() { ip } else { IpAddr::V4(Ipv4Addr::UNSPECIFIED) }
+        match ip {
+            _ if ip.is_loopback() => ip,
+            IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        }
     }
 
     /// Where the database is.

@@ -29,6 +29,10 @@ const DRAIN_MAX: Duration = Duration::from_secs(10);
 /// Something that the server cannot do without is missing; the text says what to do.
 pub async fn serve(config: Config, agent: &[u8]) -> anyhow::Result<()> {
     start_log(&config);
+    anyhow::ensure!(
+        !config.advertised().is_unspecified(),
+        "set `public_address`: this machine has no default route, so its address cannot be found out"
+    );
     let folder = config.data_dir.clone();
     make_private(&folder).with_context(|| format!("cannot make the data folder {}", folder.display()))?;
     let _lock = lock(&folder)?;
@@ -36,11 +40,12 @@ pub async fn serve(config: Config, agent: &[u8]) -> anyhow::Result<()> {
         format!("cannot listen on {}: choose another address with --listen", config.listen)
     })?;
     let app = build(config, agent).await?;
-    let key = owner::owner_ensure(&app).await?;
+    let key = owner::owner_ensure(&app, |key| {
+        let kept = write_private(&folder.join("admin.key"), format!("{}\n", key.reveal()).as_bytes());
+        kept.map_err(|error| Error::Internal(format!("{error:#}")))
+    });
+    let key = key.await?;
     let address = listener.local_addr()?;
-    if let Some(key) = &key {
-        write_private(&folder.join("admin.key"), format!("{}\n", key.reveal()).as_bytes())?;
-    }
     greet(&app, address, key.as_ref().map(podbay_core::key::ApiKey::reveal));
     let mut background = start_tasks(&app).await?;
     let served = axum::serve(listener, http::router(app.clone())).with_graceful_shutdown(stop_signal());
@@ -66,6 +71,10 @@ async fn build(config: Config, agent: &[u8]) -> anyhow::Result<Arc<App>> {
     let store = Store::open(&settings)
         .await
         .with_context(|| format!("cannot open the database {}", redact(&settings.url)))?;
+    anyhow::ensure!(
+        store.claim().await?,
+        "another podbay serves from this database; several servers on one database are not supported yet"
+    );
     let (fresh, now) = (chance.install_id(), clock.now());
     let install_id = store
         .write(move |tx| Box::pin(async move { Ok::<_, Error>(tx.install_id(&fresh, now).await?) }))
@@ -210,15 +219,18 @@ fn lock(folder: &Path) -> anyhow::Result<fs::File> {
     Ok(file)
 }
 
+/// Writes a file for its owner only, whole or not at all.
 fn write_private(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let written = fs::OpenOptions::new()
-        .create(true)
-        .truncate(true)
-        .write(true)
-        .mode(0o600)
-        .open(path)
-        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()));
-    written.with_context(|| format!("cannot write {}", path.display()))
+    let fresh = path.with_extension("new");
+    let write = || {
+        // A leftover may have another mode.
+        let _ = fs::remove_file(&fresh);
+        let mut file = fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(&fresh)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&fresh, path)
+    };
+    write().with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// The secret of that file, made at the first start.
@@ -244,10 +256,12 @@ fn place_agent(folder: &Path, agent: &[u8]) -> anyhow::Result<PathBuf> {
     let name: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
     let folder = folder.join("agent").join(name);
     let path = folder.join("podbay-agent");
+    fs::create_dir_all(&folder)?;
+    // Whatever the umask: users of pods must get through to the program.
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o755))?;
     if fs::read(&path).is_ok_and(|present| present == agent) {
         return Ok(path);
     }
-    fs::create_dir_all(&folder)?;
     let fresh = folder.join("podbay-agent.new");
     fs::write(&fresh, agent).and_then(|()| fs::set_permissions(&fresh, fs::Permissions::from_mode(0o755)))?;
     fs::rename(&fresh, &path).with_context(|| format!("cannot write {}", path.display()))?;

@@ -5,7 +5,6 @@ use super::report::{Report, Wanted, median, short};
 use super::ssh::{Container, Pod};
 use super::wire::Wire;
 use crate::engine::Engine;
-use crate::process::wait_until;
 use crate::server::{INSTALL_LABEL, Server};
 use crate::sh::{self, Context, Result};
 use crate::ssh::{Address, Key};
@@ -17,9 +16,11 @@ use std::time::{Duration, Instant};
 const FILE_MB: u64 = 400;
 const ROUNDS: usize = 5;
 const REMOTE: &str = ":/root/bench.data";
+/// After this a copy has begun and not yet ended.
+const UNDER_WAY: Duration = Duration::from_millis(700);
 const STALL: Duration = Duration::from_secs(5);
-/// What may be on its way for one reader, over what the agent holds at rest.
-const STALLED_MAX_MIB: f64 = 16.0;
+/// What all processes of the agent may hold together while one reader stalls.
+const STALLED_MAX_MB: f64 = 16.0;
 
 pub fn compare(engine: &Engine, server: &mut Server, key: &Key, report: &mut Report) -> Result<()> {
     let mut wire = Wire::open(&server.api)?;
@@ -27,8 +28,10 @@ pub fn compare(engine: &Engine, server: &mut Server, key: &Key, report: &mut Rep
     server.learn_install(engine, &pod.id)?;
     let agents = Agents::of(engine, server)?;
     std::thread::sleep(Duration::from_secs(2));
-    report.value("agent, idle, resident", agents.resident(Kind::Resident)?, "MiB", Wanted::AtMost(6.0));
-    report.value("agent, idle, its share", agents.resident(Kind::Share)?, "MiB", Wanted::Nothing);
+    let share = agents.memory(Kind::Share)?;
+    report.value("agent, idle, both processes, shared pages once", share, "MB", Wanted::AtMost(6.0));
+    let resident = agents.memory(Kind::Resident)?;
+    report.value("agent, idle, sum of what is resident", resident, "MB", Wanted::Nothing);
     let by_hand = Container::start(engine, server, key, "copy")?;
     let file = server.folder.join("bench.data");
     fill(&file)?;
@@ -73,23 +76,32 @@ fn copy(key: &Key, address: &Address, from: &str, to: &str) -> Result<Duration> 
     Ok(begin.elapsed())
 }
 
-/// Two readers that stop: the client of a command that writes without end, and a command that is written to.
+/// Readers that stop: the client of a command that writes without end, the client of a copy, and a command
+/// that is written to. What counts is the most that all processes of the agent hold together.
 fn stalls(agents: &Agents, key: &Key, address: &Address, report: &mut Report) -> Result<()> {
     sh::say("readers that stall");
-    let before = agents.resident(Kind::Resident)?;
-    let cases = [("client", "cat /dev/zero", "/dev/null"), ("command", "sleep 60", "/dev/zero")];
-    for (who, remote, input) in cases {
-        let mut ssh = key.ssh(address, remote);
-        ssh.stdin(File::open(input).context(input)?).stdout(Stdio::piped()).stderr(Stdio::null());
-        let _client = Stalled(ssh.spawn().context("ssh")?);
+    let cases = [
+        ("a client does not read", key.ssh(address, "cat /dev/zero"), "/dev/null", false),
+        ("scp stands still", key.scp(address, REMOTE, "/dev/null"), "/dev/null", true),
+        ("a command does not read", key.ssh(address, "sleep 60"), "/dev/zero", false),
+    ];
+    for (what, mut client, input, is_stopped) in cases {
+        client.stdin(File::open(input).context(input)?).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut client = Stalled(client.spawn().context("ssh")?);
+        if is_stopped {
+            std::thread::sleep(UNDER_WAY);
+            sh::signal(client.0.id(), "STOP");
+        }
         let mut most: f64 = 0.0;
         let begin = Instant::now();
-        wait_until(STALL, Duration::from_millis(100), || {
-            most = most.max(agents.resident(Kind::Resident).unwrap_or(f64::NAN));
-            begin.elapsed() >= STALL
-        });
-        let what = format!("agent, growth while a {who} does not read");
-        report.value(&what, most - before, "MiB", Wanted::AtMost(STALLED_MAX_MIB));
+        while begin.elapsed() < STALL {
+            std::thread::sleep(Duration::from_millis(100));
+            most = most.max(agents.memory(Kind::Resident)?);
+        }
+        if let Some(status) = client.0.try_wait().context("ssh")? {
+            return Err(format!("{what}: the client ended: {status}").into());
+        }
+        report.value(&format!("agent, while {what}"), most, "MB", Wanted::AtMost(STALLED_MAX_MB));
     }
     Ok(())
 }
@@ -118,10 +130,10 @@ impl Agents {
         Ok(Self { first })
     }
 
-    /// All of them together, in MiB.
-    fn resident(&self, kind: Kind) -> Result<f64> {
+    /// All of them together, in MB.
+    fn memory(&self, kind: Kind) -> Result<f64> {
         let all = memory::family(self.first);
-        let agents = all.into_iter().filter(|pid| memory::name(*pid).starts_with("podbay-agent"));
-        agents.map(|pid| memory::mebibytes(pid, kind)).sum()
+        let agents = all.into_iter().filter(|pid| memory::program(*pid).ends_with("podbay-agent"));
+        agents.map(|pid| memory::megabytes(pid, kind)).sum()
     }
 }

@@ -23,7 +23,7 @@ pub fn sizes(report: &mut Report) -> Result<()> {
         [("podbay, size of the file", &server::binary("release")), ("podbay-agent, size", agent)]
     {
         let bytes = file.metadata().context(file.display())?.len();
-        report.value(what, of_bytes(bytes), "MiB", Wanted::Nothing);
+        report.value(what, of_bytes(bytes), "MB", Wanted::Nothing);
     }
     Ok(())
 }
@@ -46,13 +46,13 @@ fn find_agents(folder: &Path, depth: usize) -> Vec<PathBuf> {
 
 pub fn server(server: &Server, when: &str, report: &mut Report) -> Result<()> {
     std::thread::sleep(Duration::from_secs(2));
-    let resident = mebibytes(server.pid(), Kind::Resident)?;
-    report.value(&format!("server, {when}, resident"), resident, "MiB", Wanted::AtMost(40.0));
+    let resident = megabytes(server.pid(), Kind::Resident)?;
+    report.value(&format!("server, {when}, resident"), resident, "MB", Wanted::AtMost(40.0));
     Ok(())
 }
 
 /// Memory of one process.
-pub fn mebibytes(pid: u32, kind: Kind) -> Result<f64> {
+pub fn megabytes(pid: u32, kind: Kind) -> Result<f64> {
     let (file, field) = match kind {
         Kind::Resident => ("status", "VmRSS:"),
         Kind::Share => ("smaps_rollup", "Pss:"),
@@ -65,7 +65,7 @@ pub fn mebibytes(pid: u32, kind: Kind) -> Result<f64> {
 
 /// Two decimals are enough for a table.
 fn of_bytes(bytes: u64) -> f64 {
-    f64::from(u32::try_from(bytes * 100 / (1 << 20)).unwrap_or(u32::MAX)) / 100.0
+    f64::from(u32::try_from(bytes / 10_000).unwrap_or(u32::MAX)) / 100.0
 }
 
 /// A process and all below it.
@@ -83,7 +83,7 @@ pub fn family(first: u32) -> Vec<u32> {
     all
 }
 
-/// What the kernel calls a process.
-pub fn name(pid: u32) -> String {
-    fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default()
+/// The file that a process runs, as its own machine calls it.
+pub fn program(pid: u32) -> PathBuf {
+    fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default()
 }

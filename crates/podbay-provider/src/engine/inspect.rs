@@ -178,11 +178,14 @@ pub(super) async fn machines(link: &Link, install: &InstallId) -> Answer<Vec<Lis
         };
         let seen_at = clock::now();
         // Gone since the list was made.
-        let Some(found) = container(link, &name).await? else { return Ok(None) };
+        let found = match container(link, &name).await {
+            Err(error) if !matches!(error, CallError::NotSent(_)) => return Ok(unreadable(&name, &error)),
+            found => found?,
+        };
+        let Some(found) = found else { return Ok(None) };
         let phase = match found.phase() {
             Ok(phase) => phase,
-            Err(_) if found.state.status == "removing" => return Ok(None),
-            Err(error) => return Err(error),
+            Err(error) => return Ok(unreadable(&name, &error)),
         };
         let created_at = found.created.as_deref().and_then(clock::parse);
         Ok(Some(ListedMachine {
@@ -194,6 +197,13 @@ pub(super) async fn machines(link: &Link, install: &InstallId) -> Answer<Vec<Lis
     });
     let listed: Vec<Option<ListedMachine>> = asked.buffered(ASK_PARALLEL_MAX).try_collect().await?;
     Ok(listed.into_iter().flatten().collect())
+}
+
+/// A container that the engine cannot tell about must not hide the others. Its pod looks missing,
+/// which is looked into by itself; nothing is ever removed for being unreadable.
+fn unreadable(name: &str, error: &CallError) -> Option<ListedMachine> {
+    tracing::warn!(machine = name, %error, "a container cannot be read");
+    None
 }
 
 #[cfg(test)]

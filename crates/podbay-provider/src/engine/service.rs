@@ -161,6 +161,8 @@ impl Plan {
         }
         let path = std::env::var_os("PATH").unwrap_or_default();
         command.env("PATH", format!("{SYSTEM_PATH}:{}", path.to_string_lossy()));
+        // Podman's helpers leave a file where they stand when memory runs out.
+        command.current_dir(self.socket.parent().unwrap_or(Path::new("/")));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         // Ctrl-C in our terminal is for us; we end the child in our own order.
         command.process_group(0).spawn()

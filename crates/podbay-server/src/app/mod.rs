@@ -96,7 +96,7 @@ pub struct Parts {
     pub tuning: Tuning,
 }
 
-/// Most ends of pods that a slow waiter may lag behind before it falls back to asking the rows.
+/// Most ends of pods that a waiting delete may lag behind; beyond, it answers DELETING.
 const ENDED_QUEUE: usize = 1024;
 
 impl App {

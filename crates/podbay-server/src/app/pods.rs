@@ -128,10 +128,10 @@ fn mismatches(order: &CreatePod, chosen: &Stocked, terms: &Terms) -> Vec<FieldEr
     }
     let differs = |asked: &Option<String>, ours: &Option<String>| asked.is_some() && asked != ours;
     if differs(&pod.data_center_id, &terms.data_center) {
-        wrong("body.pod.dataCenterId", format!("the offer is in {:?}", terms.data_center));
+        wrong("body.pod.dataCenterId", format!("the offer is in {}", terms.data_center.as_deref().unwrap_or("none")));
     }
     if differs(&pod.country, &terms.country) {
-        wrong("body.pod.country", format!("the offer is in {:?}", terms.country));
+        wrong("body.pod.country", format!("the offer is in {}", terms.country.as_deref().unwrap_or("none that is named")));
     }
     if pod.security.is_some_and(|security| security != terms.security) {
         wrong("body.pod.security", format!("the offer is {}", terms.security));
@@ -145,7 +145,7 @@ fn mismatches(order: &CreatePod, chosen: &Stocked, terms: &Terms) -> Vec<FieldEr
     if order.disks.as_ref().is_some_and(|disks| !disks.is_empty()) {
         wrong("body.disks", "this server has no persistent disks".into());
     }
-    if order.team.is_some() || order.shared_with_team || order.team_member_ids.is_some() {
+    if order.team.is_some() || order.shared_with_team || order.team_member_ids.as_ref().is_some_and(|members| !members.is_empty()) {
         wrong("body.team.teamId", "no such team".into());
     }
     errors
@@ -231,6 +231,7 @@ pub async fn pod_delete(app: &App, actor: &Actor, id: &str) -> Result<bool, Erro
     let (user, now, id) = (actor.user.clone(), app.now(), id.to_owned());
     let deleted = app.store.write(move |tx| {
         Box::pin(async move {
+            tx.pod_lock(&PodId::parse(&id).ok_or(Error::NotFound)?).await?;
             let pod = owned(tx, &user, &id).await?;
             if pod.desired != Desired::Gone {
                 tx.pod_set_gone(&pod.id, now).await?;

@@ -2,7 +2,9 @@
 
 use crate::app::{App, Error, api_keys};
 use axum::extract::{Request, State};
+use super::reply::panicked;
 use axum::http::HeaderMap;
+use axum::http::Method;
 use axum::http::header::AUTHORIZATION;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -18,7 +20,16 @@ pub(super) async fn guard(
     match check(&app, permission, request.headers()).await {
         Ok(actor) => {
             request.extensions_mut().insert(actor);
-            next.run(request).await
+            if request.method() == Method::GET {
+                return next.run(request).await;
+            }
+            // A call that changes something runs to its end, whoever hangs up: its rows are written
+            // either way, and the wake that follows them must not be lost.
+            match tokio::spawn(next.run(request)).await {
+                Ok(response) => response,
+                Err(error) if error.is_panic() => panicked(error.into_panic()),
+                Err(error) => Error::Unavailable(error.to_string()).into_response(),
+            }
         }
         Err(error) => error.into_response(),
     }

@@ -12,8 +12,10 @@ use serde::Serialize;
 use std::collections::HashMap;
 use std::sync::Mutex;
 
-/// Most replies that are kept; beyond, all are dropped.
-const REPLIES_MAX: usize = 4096;
+/// Most bytes that are kept, calls included; beyond, all are dropped.
+const KEPT_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// What a kept reply costs beside its bytes.
+const ENTRY_BYTES: usize = 256;
 /// Longest reply that is kept.
 const REPLY_BYTES_MAX: usize = 256 * 1024;
 
@@ -27,6 +29,7 @@ pub struct Cache(Mutex<Kept>);
 #[derive(Default)]
 struct Kept {
     version: u64,
+    bytes: usize,
     replies: HashMap<Key, Bytes>,
 }
 
@@ -41,9 +44,11 @@ impl Cache {
         if kept.version > version {
             return;
         }
-        if kept.version < version || kept.replies.len() >= REPLIES_MAX {
-            *kept = Kept { version, replies: HashMap::new() };
+        let size = bytes.len() + key.1.len() + ENTRY_BYTES;
+        if kept.version < version || kept.bytes + size > KEPT_BYTES_MAX {
+            *kept = Kept { version, ..Kept::default() };
         }
+        kept.bytes += size;
         kept.replies.insert(key, bytes);
     }
 }

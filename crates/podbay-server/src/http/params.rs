@@ -60,10 +60,13 @@ impl Params {
 
     /// A whole number of at least `least`; `default` if missing.
     pub(super) fn number(&mut self, name: &str, default: u32, least: u32) -> u32 {
-        let Some(text) = self.get(name) else { return default };
         // Far beyond every bound is still a number: it is clamped, not refused.
-        let parsed = text.parse::<u64>().ok().map(|number| u32::try_from(number).unwrap_or(u32::MAX));
-        match parsed.filter(|number| *number >= least) {
+        u32::try_from(self.large(name, default.into(), least.into())).unwrap_or(u32::MAX)
+    }
+
+    fn large(&mut self, name: &str, default: u64, least: u64) -> u64 {
+        let Some(text) = self.get(name) else { return default };
+        match text.parse::<u64>().ok().filter(|number| *number >= least) {
             Some(number) => number,
             None => {
                 let text = format!("write a whole number, {least} or more");
@@ -89,8 +92,8 @@ impl Params {
     }
 
     /// `offset` and `limit`.
-    pub(super) fn page(&mut self) -> (u32, u32) {
-        let offset = self.number("offset", 0, 0);
+    pub(super) fn page(&mut self) -> (u64, u32) {
+        let offset = self.large("offset", 0, 0);
         let limit = self.number("limit", limits::PAGE_LIMIT_DEFAULT, 0).min(limits::PAGE_LIMIT_MAX);
         (offset, limit)
     }

@@ -34,7 +34,7 @@ pub(super) async fn list(
     let (offset, limit) = params.page();
     params.finish()?;
     cached(&app, &actor.user, call(&uri), async {
-        let page = pods::pod_list(&app, &actor, offset.into(), limit.into()).await?;
+        let page = pods::pod_list(&app, &actor, offset, limit.into()).await?;
         Ok(view::page(&page, offset, limit, |pod| view::pod(&app, pod)))
     })
     .await
@@ -81,7 +81,7 @@ pub(super) async fn history(
     params.finish()?;
     cached(&app, &actor.user, call(&uri), async {
         let (page, by) =
-            pods::pod_history(&app, &actor, sort, descending, offset.into(), limit.into()).await?;
+            pods::pod_history(&app, &actor, sort, descending, offset, limit.into()).await?;
         Ok(view::page(&page, offset, limit, |past| view::past(past, by.as_ref())))
     })
     .await

@@ -34,7 +34,7 @@ pub(super) async fn list(
 ) -> Result<Json<OffsetPage<SshKey>>, Error> {
     let (offset, limit) = params.page();
     params.finish()?;
-    let page = ssh_keys::ssh_key_list(&app, &actor, offset.into(), limit.into()).await?;
+    let page = ssh_keys::ssh_key_list(&app, &actor, offset, limit.into()).await?;
     Ok(Json(view::page(&page, offset, limit, key)))
 }
 

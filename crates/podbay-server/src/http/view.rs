@@ -182,10 +182,10 @@ pub(super) fn logs(logs: Logs) -> LogReply {
 }
 
 /// The envelope of a list.
-pub(super) fn page<T, W>(page: &Page<T>, offset: u32, limit: u32, view: impl Fn(&T) -> W) -> OffsetPage<W> {
+pub(super) fn page<T, W>(page: &Page<T>, offset: u64, limit: u32, view: impl Fn(&T) -> W) -> OffsetPage<W> {
     OffsetPage {
         total_count: page.total,
-        offset: offset.into(),
+        offset,
         limit: limit.into(),
         data: page.items.iter().map(view).collect(),
         status: None,

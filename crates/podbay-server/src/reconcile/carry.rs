@@ -4,6 +4,7 @@ use super::driver::Flight;
 use super::files;
 use crate::app::{App, Error};
 use podbay_core::pod::{CallError, FailureCode, Learned, Pod, Resource, Step};
+use podbay_core::limits;
 use podbay_core::published::GpuType;
 use podbay_provider::{ImageRequest, MachineSpec, PullProgress, Stream};
 use std::time::Duration;
@@ -12,6 +13,9 @@ use tokio::io::AsyncReadExt;
 /// Does `step` and says what it taught. An `Err` is a failure of ours (rows, files), not of the step.
 pub(super) async fn carry_out(app: &App, pod: &Pod, step: &Step, flight: &Flight) -> Result<Learned, Error> {
     let provider = &app.provider;
+    let is_call = !matches!(step, Step::EnsureImage | Step::Probe);
+    // Never closed, so there is always a permit to come.
+    let _permit = if is_call { app.driver.calls.acquire().await.ok() } else { None };
     Ok(match step {
         Step::Inspect => Learned::Inspected(provider.machine_inspect(&pod.machine_name()).await),
         Step::EnsureImage => ensure_image(app, pod, flight).await,
@@ -43,7 +47,8 @@ async fn ensure_image(app: &App, pod: &Pod, flight: &Flight) -> Learned {
     let credentials = match app.config.credentials(&reference) {
         Ok(credentials) => credentials,
         Err(error) => {
-            let text = format!("the registry's credentials cannot be read: {error}");
+            tracing::error!(%error, "credentials of a registry");
+            let text = "the owner's credentials for this registry cannot be read".to_owned();
             let code = FailureCode::ImageDenied;
             return Learned::ImageEnsured(Err(CallError::Refused { code, permanent: false, text }));
         }
@@ -67,11 +72,18 @@ async fn ensure_image(app: &App, pod: &Pod, flight: &Flight) -> Learned {
         }
         std::future::pending::<()>().await;
     };
+    let fetch = async {
+        let _permit = app.driver.fetches.acquire().await.ok();
+        app.provider.image_ensure(&request, &sink).await
+    };
+    let left = limits::PROVISIONING_MAX.saturating_sub(app.now().since(pod.created_at));
     tokio::select! {
         biased;
         () = flight.changed.notified() => Learned::Cancelled,
-        answer = app.provider.image_ensure(&request, &sink) => Learned::ImageEnsured(answer),
+        answer = fetch => Learned::ImageEnsured(answer),
         () = write_progress => Learned::Cancelled,
+        // The plan says what that means.
+        () = tokio::time::sleep(left) => Learned::Cancelled,
     }
 }
 

@@ -7,14 +7,28 @@ use podbay_core::{PodId, Timestamp, limits};
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 /// The queue. It holds hints only and may be lost at any time: [`Driver::wake_all`] at start
 /// rebuilds it from the rows.
-#[derive(Default)]
 pub struct Driver {
     queue: Mutex<Queue>,
     work: Notify,
+    /// Permits for calls to the provider.
+    pub(super) calls: Semaphore,
+    /// Permits for image fetches.
+    pub(super) fetches: Semaphore,
+}
+
+impl Default for Driver {
+    fn default() -> Self {
+        Self {
+            queue: Mutex::default(),
+            work: Notify::new(),
+            calls: Semaphore::new(limits::CALLS_PARALLEL_MAX),
+            fetches: Semaphore::new(limits::FETCHES_PARALLEL_MAX),
+        }
+    }
 }
 
 #[derive(Default)]

@@ -64,6 +64,7 @@ async fn doubt(app: &App, pod: &Pod, step: &Step) -> Result<Option<i64>, Error> 
     let (generation, version) = (pod.generation, pod.version);
     let written = app.store.write(move |tx| {
         Box::pin(async move {
+            tx.pod_lock(&doubtful.id).await?;
             let fresh = tx.pod_get(&doubtful.id).await?;
             if fresh.is_none_or(|fresh| fresh.generation != generation) {
                 return Ok::<_, Error>(false);
@@ -83,6 +84,7 @@ async fn record(app: &App, id: &PodId, version: i64, learned: Learned) -> Result
     let start = app.chance.port(range.first, range.last);
     let recorded = app.store.write(move |tx| {
         Box::pin(async move {
+            tx.pod_lock(&id).await?;
             let Some(mut pod) = tx.pod_get(&id).await? else { return Ok::<_, Error>(None) };
             if pod.version != version {
                 // Another writer owns this pod now; what we learned is old.

@@ -3,7 +3,7 @@
 //! are removed after a grace.
 
 use crate::app::App;
-use podbay_core::pod::{MachinePhase, Pod, Resource};
+use podbay_core::pod::{Decision, MachinePhase, Pod, Resource, View, plan};
 use podbay_core::{PodId, limits};
 use podbay_provider::ListedMachine;
 use std::collections::HashMap;
@@ -48,6 +48,9 @@ pub async fn sweep(app: &App) -> Found {
         if differs(pod, by_name.get(name.as_str()).copied()) {
             app.driver.wake_suspect(&pod.id);
             found.suspects.push(pod.id.clone());
+        } else if matches!(plan(pod, View::default(), app.now()), Decision::Do(_)) {
+            // Nobody should be in this state for long; if a wake was lost, this is the next.
+            app.driver.wake(&pod.id);
         }
         known.insert(name, ());
     }

@@ -41,11 +41,13 @@ pub async fn distribute(app: &App) -> Distributed {
 async fn serve(app: &App, user: &UserId) -> Result<(), Error> {
     let file = files::authorized_keys(app, user).await?;
     let pods = app.store.reader().await?.pod_list_live_of_user(user).await?;
+    let mut failed = None;
     for pod in pods.iter().filter(|pod| pod.machine != Resource::Absent) {
+        // One pod that cannot be reached must not keep a revoked key in the others.
         let put = app.provider.files_put(&pod.machine_name(), std::slice::from_ref(&file)).await;
-        put.map_err(|error| Error::Unavailable(error.to_string()))?;
+        failed = put.err().or(failed);
     }
-    Ok(())
+    failed.map_or(Ok(()), |error| Err(Error::Unavailable(error.to_string())))
 }
 
 /// Serves for ever, woken by changes.

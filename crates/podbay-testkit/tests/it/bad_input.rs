@@ -141,6 +141,7 @@ async fn page_parameters_are_checked_and_clamped() {
     let page = ada.get("/api/v1/pods?limit=0").await.ok();
     assert_eq!((&page["total_count"], page["data"].as_array().unwrap().len()), (&json!(1), 0));
     let page = ada.get("/api/v1/pods?offset=99999999999999").await.ok();
+    assert_eq!(page["offset"], 99_999_999_999_999_u64);
     assert_eq!((&page["total_count"], page["data"].as_array().unwrap().len()), (&json!(1), 0));
 }
 

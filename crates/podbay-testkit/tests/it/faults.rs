@@ -5,6 +5,7 @@ use podbay_core::pod::FailureCode;
 use podbay_provider::fake::{Call, Fault, Image};
 use podbay_testkit::{Client, TestServer};
 use serde_json::{Value, json};
+use std::task::Poll;
 use std::time::Duration;
 
 async fn order(server: &TestServer) -> (Client, String) {
@@ -270,4 +271,81 @@ async fn a_failed_pod_tells_its_code() {
     let (_, id) = order(&server).await;
     server.settle().await;
     assert_eq!(server.row(&id).await.failure.unwrap().code, FailureCode::ImageNotFound);
+}
+
+/// Sends a request and hangs up after it has been looked at `polls` times.
+async fn hang_up<T>(polls: usize, request: impl Future<Output = T>) -> Option<T> {
+    let mut request = std::pin::pin!(request);
+    let mut looked = 0;
+    std::future::poll_fn(|context| match request.as_mut().poll(context) {
+        Poll::Ready(reply) => Poll::Ready(Some(reply)),
+        Poll::Pending if looked >= polls => Poll::Ready(None),
+        Poll::Pending => {
+            looked += 1;
+            Poll::Pending
+        }
+    })
+    .await
+}
+
+/// Steps until `ask` says yes: what a dropped request has begun goes on beside the test.
+async fn until(server: &TestServer, mut ask: impl AsyncFnMut() -> bool) {
+    for _ in 0..10_000 {
+        server.settle().await;
+        if ask().await {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+    panic!("it never came");
+}
+
+#[tokio::test]
+async fn a_client_that_hangs_up_loses_its_answer_and_nothing_else() {
+    let server = TestServer::new().await;
+    let ada = server.user("ada").await;
+    let list = async || ada.get("/api/v1/pods").await.ok()["data"].as_array().unwrap().clone();
+    let mut asked = 0;
+    for polls in 0..12 {
+        let order = TestServer::order();
+        hang_up(polls, ada.post("/api/v1/pods", &order)).await;
+        // Whether the order got in depends on the moment; if it did, it is carried out.
+        until(&server, async || list().await.iter().all(|pod| pod["status"] == "ACTIVE")).await;
+        for pod in list().await {
+            let id = pod["id"].as_str().unwrap().to_owned();
+            hang_up(polls, ada.delete(&format!("/api/v1/pods/{id}"))).await;
+            asked += 1;
+        }
+        // So does a delete: it is done, or was never asked.
+        until(&server, async || list().await.iter().all(|pod| pod["status"] != "DELETING")).await;
+    }
+    assert!(asked > 0, "no order got in at all");
+    until(&server, async || {
+        server.clear().await;
+        list().await.is_empty() && server.world.count() == 0
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_lost_wake_is_made_good_by_the_sweep() {
+    let server = TestServer::new().await;
+    let (ada, id) = order(&server).await;
+    server.settle().await;
+    // As if the process had forgotten its queue.
+    let user = server.row(&id).await.user_id;
+    let (pod, now) = (server.row(&id).await.id, server.clock.now());
+    let written = server.app.store.write(move |tx| {
+        Box::pin(async move {
+            tx.usage_close(&pod, now).await?;
+            tx.pod_set_gone(&pod, now).await
+        })
+    });
+    let written: Result<bool, podbay_store::StoreError> = written.await;
+    assert!(written.unwrap());
+    server.settle().await;
+    assert_eq!(show(&ada, &id).await["status"], "DELETING", "nobody was woken");
+    server.sweep().await;
+    assert_eq!(ada.get(&format!("/api/v1/pods/{id}")).await.error(404), "Not found");
+    drop(user);
 }
