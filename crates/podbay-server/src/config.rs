@@ -301,7 +301,10 @@ impl Config {
         let mut sizes: Vec<_> = self.cpu_sizes.iter().map(|size| (size.vcpus, size.memory_gb)).collect();
         sizes.sort_unstable();
         if sizes.windows(2).any(|pair| pair[0] == pair[1]) {
-            return wrong("cpu_sizes", "two sizes have the same CPUs and memory, and would be the same offer");
+            return wrong(
+                "cpu_sizes",
+                "two sizes have the same CPUs and memory, and would be the same offer",
+            );
         }
         if self.images.is_empty() || self.images.contains_key(&ImageName::CustomTemplate) {
             return wrong("images", "name at least one published image, and not `custom_template`");

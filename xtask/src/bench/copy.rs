@@ -1,8 +1,9 @@
-//! A large file into a pod and out of it, beside OpenSSH's server; and what the agent holds while nobody reads.
+//! A large file into a pod and out of it, beside OpenSSH's server; and what the agent holds while nobody
+//! reads.
 
 use super::memory::{self, Kind};
 use super::report::{Report, Wanted, median, short};
-use super::ssh::{Container, Pod};
+use super::ssh::{Container, Pod, learn_install};
 use super::wire::Wire;
 use crate::engine::Engine;
 use crate::server::{INSTALL_LABEL, Server};
@@ -18,14 +19,12 @@ const ROUNDS: usize = 5;
 const REMOTE: &str = ":/root/bench.data";
 /// After this a copy has begun and not yet ended.
 const UNDER_WAY: Duration = Duration::from_millis(700);
-const STALL: Duration = Duration::from_secs(5);
-/// What all processes of the agent may hold together while one reader stalls.
-const STALLED_MAX_MB: f64 = 16.0;
+const STALL: Duration = Duration::from_secs(3);
 
 pub fn compare(engine: &Engine, server: &mut Server, key: &Key, report: &mut Report) -> Result<()> {
     let mut wire = Wire::open(&server.api)?;
     let pod = Pod::order(server, &mut wire, key, "bench-copy")?;
-    server.learn_install(engine, &pod.id)?;
+    learn_install(engine, server, &pod)?;
     let agents = Agents::of(engine, server)?;
     std::thread::sleep(Duration::from_secs(2));
     let share = agents.memory(Kind::Share)?;
@@ -92,16 +91,14 @@ fn stalls(agents: &Agents, key: &Key, address: &Address, report: &mut Report) ->
             std::thread::sleep(UNDER_WAY);
             sh::signal(client.0.id(), "STOP");
         }
-        let mut most: f64 = 0.0;
-        let begin = Instant::now();
-        while begin.elapsed() < STALL {
-            std::thread::sleep(Duration::from_millis(100));
-            most = most.max(agents.memory(Kind::Resident)?);
-        }
+        let early = agents.most(STALL)?;
+        let late = agents.most(STALL)?;
         if let Some(status) = client.0.try_wait().context("ssh")? {
             return Err(format!("{what}: the client ended: {status}").into());
         }
-        report.value(&format!("agent, while {what}"), most, "MB", Wanted::AtMost(STALLED_MAX_MB));
+        let text = |most: f64, when: &str| format!("{} MB {when}", short(most));
+        let (ours, before) = (text(late, "after 6 s"), text(early, "after 3 s"));
+        report.ratio(&format!("agent, while {what}"), ours, before, late / early, Wanted::AtMost(1.05));
     }
     Ok(())
 }
@@ -128,6 +125,16 @@ impl Agents {
         let inspect = ["inspect", "--format", "{{.State.Pid}}", container];
         let first = sh::capture(engine.command().args(inspect))?.trim().parse().context("a process id")?;
         Ok(Self { first })
+    }
+
+    /// The most that they hold within a time.
+    fn most(&self, within: Duration) -> Result<f64> {
+        let (begin, mut most) = (Instant::now(), 0.0_f64);
+        while begin.elapsed() < within {
+            std::thread::sleep(Duration::from_millis(100));
+            most = most.max(self.memory(Kind::Resident)?);
+        }
+        Ok(most)
     }
 
     /// All of them together, in MB.

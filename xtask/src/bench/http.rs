@@ -1,8 +1,8 @@
-//! Calls that every client makes: beside the same bytes from memory, and beside a FastAPI server that does the
-//! same work; and orders, which have to be on the disk before they are answered.
+//! Calls that every client makes: beside the same bytes from memory, and beside a FastAPI server that does
+//! the same work; and orders, which have to be on the disk before they are answered.
 //!
-//! All servers stand side by side, each with 100 pods, and are pressed in turn, so that what else this machine
-//! does meets all of them alike. A ratio is the median of the ratios of the rounds.
+//! All servers stand side by side, each with 100 pods, and are pressed in turn, so that what else this
+//! machine does meets all of them alike. A ratio is the median of the ratios of the rounds.
 
 use super::load::{Load, Pressure, press};
 use super::report::{Report, Wanted, median, short};

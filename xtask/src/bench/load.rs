@@ -20,7 +20,8 @@ pub struct Pressure {
     pub script: Option<PathBuf>,
 }
 
-/// The key is one of this run, so that it may be seen in the list of processes. Every answer has to be a success.
+/// The key is one of this run, so that it may be seen in the list of processes. Every answer has to be a
+/// success.
 pub fn press(api: &Api, path: &str, pressure: &Pressure) -> Result<Load> {
     let mut wrk = Command::new("wrk");
     wrk.args(["--latency", "-t", &pressure.threads.to_string(), "-c", &pressure.connections.to_string()]);

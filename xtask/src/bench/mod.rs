@@ -37,17 +37,23 @@ pub fn main(args: &[String]) -> Result<()> {
     let mut report = Report::default();
     setup::programs(setup::What::Bench)?;
     build("podbay")?;
+    let measured = measure(&is_wanted, runs.unwrap_or(30).max(1), &mut report);
+    // What was measured before something went wrong is true all the same.
+    report.print();
+    measured
+}
+
+fn measure(is_wanted: &dyn Fn(&str) -> bool, runs: usize, report: &mut Report) -> Result<()> {
     if is_wanted("size") {
-        memory::sizes(&mut report)?;
+        memory::sizes(report)?;
     }
     if is_wanted("http") {
         build("podbay-testkit")?;
-        http::compare(&mut report)?;
+        http::compare(report)?;
     }
     if ["ssh", "memory", "copy"].into_iter().any(is_wanted) {
-        with_engine(&is_wanted, runs.unwrap_or(30).max(1), &mut report)?;
+        with_engine(is_wanted, runs, report)?;
     }
-    report.print();
     Ok(())
 }
 

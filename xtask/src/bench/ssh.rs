@@ -1,4 +1,5 @@
-//! From the order to a shell: a container with OpenSSH started by hand, and a pod ordered over the API, in turn.
+//! From the order to a shell: a container with OpenSSH started by hand, and a pod ordered over the API,
+//! in turn.
 
 use super::report::{Report, Wanted, median, times};
 use super::stats::Samples;
@@ -33,7 +34,7 @@ pub fn compare(
         let by_hand = Container::start(engine, server, key, &format!("ssh-{run}"))?;
         let pod = Pod::order(server, &mut wire, key, &format!("bench-{run}"))?;
         if run == 0 {
-            server.learn_install(engine, &pod.id)?;
+            learn_install(engine, server, &pod)?;
         } else {
             theirs.push(by_hand.ready_in);
             ours.push(pod.ready_in);
@@ -58,8 +59,8 @@ fn ensure_sshd_image(engine: &Engine) -> Result<()> {
     }
     sh::say("building the reference image with OpenSSH's server");
     let name = format!("podbay-bench-sshd-{}", std::process::id());
-    let install = "apt-get update -qq && apt-get install -qq -y openssh-server && mkdir -p /run/sshd /root/.ssh && \
-                   chmod 700 /root/.ssh && rm -rf /var/lib/apt/lists/*";
+    let install = "apt-get update -qq && apt-get install -qq -y openssh-server && \
+                   mkdir -p /run/sshd /root/.ssh && chmod 700 /root/.ssh && rm -rf /var/lib/apt/lists/*";
     let mut container = engine.command();
     container.args(["run", "--name", &name, "--network", "host", image::BASE, "sh", "-c", install]);
     let made = sh::capture(&mut container).and_then(|_| {
@@ -100,7 +101,7 @@ impl Container {
 
 impl Drop for Container {
     fn drop(&mut self) {
-        self.engine.remove(&[self.name.clone()]);
+        self.engine.remove(std::slice::from_ref(&self.name));
     }
 }
 
@@ -135,6 +136,19 @@ impl Pod {
         wire.call("DELETE", &format!("/api/v1/pods/{}", self.id), "")?;
         server.pod_gone(&self.id).map(drop)
     }
+}
+
+/// Which containers are the server's. Others that come and go on this machine may make a look at all of
+/// them fail.
+pub fn learn_install(engine: &Engine, server: &mut Server, pod: &Pod) -> Result<()> {
+    let mut learned = if server.install.is_empty() { server.learn_install(engine, &pod.id) } else { Ok(()) };
+    wait_until(Duration::from_secs(5), Duration::from_millis(200), || {
+        if learned.is_err() {
+            learned = server.learn_install(engine, &pod.id);
+        }
+        learned.is_ok()
+    });
+    learned
 }
 
 /// Makes the key, and gives it to the server for all its pods.

@@ -1,4 +1,5 @@
-//! One connection that is kept open, for calls whose time is measured: a new `curl` for each would be most of it.
+//! One connection that is kept open, for calls whose time is measured: a new `curl` for each would be most
+//! of it.
 
 use crate::http::Api;
 use crate::sh::{Context, Result};

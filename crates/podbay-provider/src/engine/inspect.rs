@@ -106,12 +106,12 @@ impl Container {
             "running" | "stopping" | "paused" | "restarting" => {
                 Ok(MachinePhase::Running { started_at: time(&state.started_at).unwrap_or(created) })
             }
-            "exited" | "stopped" | "dead" => Ok(MachinePhase::Exited {
+            // One whose removal was cut off stays `removing` until it is removed again.
+            "exited" | "stopped" | "dead" | "removing" => Ok(MachinePhase::Exited {
                 code: state.exit_code,
                 oom: state.oom_killed,
                 at: time(&state.finished_at).unwrap_or(created),
             }),
-            "removing" => Err(CallError::Unknown("the machine is being removed".into())),
             other => Err(CallError::Unknown(format!(
                 "the engine reports a state {other:?} that is not known here"
             ))),
@@ -134,8 +134,51 @@ pub(super) async fn container(link: &Link, name: &str) -> Answer<Option<Containe
     match reply.status {
         200 => reply.json().map(Some),
         404 => Ok(None),
+        _ if is_half_removed(&reply.message()) => half_removed(link, name).await,
         status => Err(errors::machine(status, &reply.message())),
     }
+}
+
+/// What Podman says of a container whose removal was cut off (the service killed, the machine
+/// switched off): its files are gone and its record is not. Inspecting it fails, and so does every
+/// list that it would be in, until it is removed once more.
+const HALF_REMOVED: [&str; 2] = ["container not known", "layer not known"];
+
+fn is_half_removed(message: &str) -> bool {
+    HALF_REMOVED.iter().any(|words| message.contains(words))
+}
+
+/// An entry of Podman's own list, which such a container does not break.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct OwnEntry {
+    names: Vec<String>,
+    #[serde(default)]
+    state: String,
+    #[serde(default)]
+    created: Option<String>,
+    #[serde(default)]
+    labels: Option<HashMap<String, String>>,
+}
+
+async fn own_list(link: &Link, filter: &serde_json::Value) -> Answer<Vec<OwnEntry>> {
+    let path = format!("/libpod/containers/json?all=true&filters={}", escape(&filter.to_string()));
+    let reply = link.request("GET", &path, ASK_MAX).await?;
+    match reply.status {
+        200 => reply.json(),
+        status => Err(errors::machine(status, &reply.message())),
+    }
+}
+
+async fn half_removed(link: &Link, name: &str) -> Answer<Option<Container>> {
+    let entries = own_list(link, &serde_json::json!({ "name": [format!("^{name}$")] })).await?;
+    let found = entries.into_iter().find(|entry| entry.names.iter().any(|ours| ours == name));
+    Ok(found.map(|entry| Container {
+        created: entry.created,
+        config: Config { labels: entry.labels, ..Config::default() },
+        state: State { status: entry.state, ..State::default() },
+        ..Container::default()
+    }))
 }
 
 /// The refusal to touch what somebody else made.
@@ -168,10 +211,18 @@ pub(super) async fn machines(link: &Link, install: &InstallId) -> Answer<Vec<Lis
     let filter = serde_json::json!({ "label": [format!("{LABEL_INSTALL}={install}")] }).to_string();
     let path = format!("/containers/json?all=true&filters={}", escape(&filter));
     let reply = link.request("GET", &path, ASK_MAX).await?;
-    if reply.status != 200 {
-        return Err(CallError::Unknown(format!("the engine did not list containers: {}", reply.message())));
-    }
-    let entries: Vec<Entry> = reply.json()?;
+    let entries: Vec<Entry> = match reply.status {
+        200 => reply.json()?,
+        _ if is_half_removed(&reply.message()) => {
+            let labelled = serde_json::json!({ "label": [format!("{LABEL_INSTALL}={install}")] });
+            let own = own_list(link, &labelled).await?;
+            own.into_iter().map(|entry| Entry { names: entry.names, created: 0 }).collect()
+        }
+        _ => {
+            let text = format!("the engine did not list containers: {}", reply.message());
+            return Err(CallError::Unknown(text));
+        }
+    };
     let asked = futures_util::stream::iter(entries).map(|entry| async move {
         let Some(name) = entry.names.first().map(|name| name.trim_start_matches('/').to_owned()) else {
             return Ok(None);
@@ -230,10 +281,10 @@ mod tests {
         for status in ["running", "stopping", "paused"] {
             assert_eq!(phase(status), Ok(MachinePhase::Running { started_at: at(1_500) }));
         }
-        for status in ["exited", "stopped", "dead"] {
+        for status in ["exited", "stopped", "dead", "removing"] {
             assert_eq!(phase(status), Ok(MachinePhase::Exited { code: 137, oom: true, at: at(2_000) }));
         }
-        for status in ["removing", "", "melting"] {
+        for status in ["", "melting"] {
             assert!(matches!(phase(status), Err(CallError::Unknown(_))), "{status}");
         }
     }

@@ -272,3 +272,57 @@ async fn latency() {
     })
     .await;
 }
+
+/// Podman keeps the record of a container whose removal was cut off, and then answers 500 to every
+/// list that it is in. It must neither hide the others nor stay.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_removal_that_was_cut_off_is_seen_and_finished() {
+    let Some(site) = Site::open("cut-off").await else { return };
+    let ground = ground();
+    site.run(|engine| async move {
+        let image = conformance::image(&*engine, &ground.image).await.unwrap();
+        let other = conformance::spec(&ground, &image, 0x31, Vec::new());
+        engine.machine_create(&other).await.unwrap();
+        let mut met = 0;
+        for round in 0..40u64 {
+            let spec = conformance::spec(&ground, &image, 0x32, Vec::new());
+            let handle = engine.machine_create(&spec).await.unwrap();
+            let mut removal = std::process::Command::new("podman")
+                .args(["rm", "--force", &spec.name])
+                .stderr(std::process::Stdio::null())
+                .stdout(std::process::Stdio::null())
+                .spawn()
+                .unwrap();
+            let moment = Duration::from_millis(6 + round * 3);
+            // The moment of the cut is what is tried, so it has to be a time.
+            let _ = tokio::time::timeout(moment, std::future::pending::<()>()).await;
+            removal.kill().unwrap();
+            removal.wait().unwrap();
+            let state = podman_state(&spec.name);
+            met += u32::from(state == "removing");
+            let listed = engine.machine_list().await.unwrap_or_else(|error| panic!("{state}: {error}"));
+            assert!(
+                listed.iter().any(|machine| machine.name == other.name),
+                "{state}: the others are hidden"
+            );
+            let seen = engine.machine_inspect(&spec.name).await.unwrap();
+            assert_eq!(seen.is_some(), !state.is_empty(), "{state}: {seen:?}");
+            engine.machine_remove(&handle).await.unwrap();
+            assert_eq!(engine.machine_inspect(&spec.name).await.unwrap(), None, "after {state}");
+            if met == 2 {
+                break;
+            }
+        }
+        println!("removals cut off half-way: {met}");
+        engine.machine_remove(&other.name).await.unwrap();
+    })
+    .await;
+}
+
+/// The state by Podman's own list; empty if there is no such container.
+fn podman_state(name: &str) -> String {
+    let filter = format!("name=^{name}$");
+    let arguments = ["ps", "--all", "--filter", &filter, "--format", "{{.State}}"];
+    let output = std::process::Command::new("podman").args(arguments).output().unwrap();
+    String::from_utf8_lossy(&output.stdout).trim().to_lowercase()
+}

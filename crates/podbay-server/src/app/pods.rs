@@ -128,10 +128,16 @@ fn mismatches(order: &CreatePod, chosen: &Stocked, terms: &Terms) -> Vec<FieldEr
     }
     let differs = |asked: &Option<String>, ours: &Option<String>| asked.is_some() && asked != ours;
     if differs(&pod.data_center_id, &terms.data_center) {
-        wrong("body.pod.dataCenterId", format!("the offer is in {}", terms.data_center.as_deref().unwrap_or("none")));
+        wrong(
+            "body.pod.dataCenterId",
+            format!("the offer is in {}", terms.data_center.as_deref().unwrap_or("none")),
+        );
     }
     if differs(&pod.country, &terms.country) {
-        wrong("body.pod.country", format!("the offer is in {}", terms.country.as_deref().unwrap_or("none that is named")));
+        wrong(
+            "body.pod.country",
+            format!("the offer is in {}", terms.country.as_deref().unwrap_or("none that is named")),
+        );
     }
     if pod.security.is_some_and(|security| security != terms.security) {
         wrong("body.pod.security", format!("the offer is {}", terms.security));
@@ -145,7 +151,10 @@ fn mismatches(order: &CreatePod, chosen: &Stocked, terms: &Terms) -> Vec<FieldEr
     if order.disks.as_ref().is_some_and(|disks| !disks.is_empty()) {
         wrong("body.disks", "this server has no persistent disks".into());
     }
-    if order.team.is_some() || order.shared_with_team || order.team_member_ids.as_ref().is_some_and(|members| !members.is_empty()) {
+    if order.team.is_some()
+        || order.shared_with_team
+        || order.team_member_ids.as_ref().is_some_and(|members| !members.is_empty())
+    {
         wrong("body.team.teamId", "no such team".into());
     }
     errors

@@ -1,8 +1,8 @@
 //! The guard in front of every route: who calls, and may they.
 
+use super::reply::panicked;
 use crate::app::{App, Error, api_keys};
 use axum::extract::{Request, State};
-use super::reply::panicked;
 use axum::http::HeaderMap;
 use axum::http::Method;
 use axum::http::header::AUTHORIZATION;

@@ -80,8 +80,7 @@ pub(super) async fn history(
     let descending = params.choice("sort_order", order, "asc, desc").unwrap_or(true);
     params.finish()?;
     cached(&app, &actor.user, call(&uri), async {
-        let (page, by) =
-            pods::pod_history(&app, &actor, sort, descending, offset, limit.into()).await?;
+        let (page, by) = pods::pod_history(&app, &actor, sort, descending, offset, limit.into()).await?;
         Ok(view::page(&page, offset, limit, |past| view::past(past, by.as_ref())))
     })
     .await

@@ -3,8 +3,8 @@
 use super::driver::Flight;
 use super::files;
 use crate::app::{App, Error};
-use podbay_core::pod::{CallError, FailureCode, Learned, Pod, Resource, Step};
 use podbay_core::limits;
+use podbay_core::pod::{CallError, FailureCode, Learned, Pod, Resource, Step};
 use podbay_core::published::GpuType;
 use podbay_provider::{ImageRequest, MachineSpec, PullProgress, Stream};
 use std::time::Duration;
