@@ -175,7 +175,7 @@ async fn half_removed(link: &Link, name: &str) -> Answer<Option<Container>> {
     let found = entries.into_iter().find(|entry| entry.names.iter().any(|ours| ours == name));
     Ok(found.map(|entry| Container {
         created: entry.created,
-        config: Config { labels: entry.labels, ..Config::default() },
+        config: Config { labels: entry.labels },
         state: State { status: entry.state, ..State::default() },
         ..Container::default()
     }))

@@ -4,7 +4,7 @@
 //! in between makes it stale, never wrong. With several writers (PostgreSQL) nothing is kept.
 
 use crate::app::{App, Error};
-use axum::http::header;
+use axum::http::{Uri, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use podbay_core::UserId;
@@ -19,9 +19,6 @@ const ENTRY_BYTES: usize = 256;
 /// Longest reply that is kept.
 const REPLY_BYTES_MAX: usize = 256 * 1024;
 
-/// A user and a call of theirs.
-type Key = (UserId, String);
-
 /// Rendered replies by user and call.
 #[derive(Default)]
 pub struct Cache(Mutex<Kept>);
@@ -30,49 +27,49 @@ pub struct Cache(Mutex<Kept>);
 struct Kept {
     version: u64,
     bytes: usize,
-    replies: HashMap<Key, Bytes>,
+    replies: HashMap<UserId, HashMap<String, Bytes>>,
 }
 
 impl Cache {
-    fn get(&self, version: u64, key: &Key) -> Option<Bytes> {
+    fn get(&self, version: u64, user: &UserId, call: &str) -> Option<Bytes> {
         let kept = self.0.lock().ok()?;
-        if kept.version == version { kept.replies.get(key).cloned() } else { None }
+        if kept.version == version { kept.replies.get(user)?.get(call).cloned() } else { None }
     }
 
-    fn put(&self, version: u64, key: Key, bytes: Bytes) {
+    fn put(&self, version: u64, user: &UserId, call: &str, bytes: Bytes) {
         let Ok(mut kept) = self.0.lock() else { return };
         if kept.version > version {
             return;
         }
-        let size = bytes.len() + key.1.len() + ENTRY_BYTES;
+        let size = bytes.len() + call.len() + ENTRY_BYTES;
         if kept.version < version || kept.bytes + size > KEPT_BYTES_MAX {
             *kept = Kept { version, ..Kept::default() };
         }
         kept.bytes += size;
-        kept.replies.insert(key, bytes);
+        kept.replies.entry(user.clone()).or_default().insert(call.to_owned(), bytes);
     }
 }
 
-/// The reply to `call` of `user`: from memory, or made now.
+/// The reply to the call of `uri` by `user`: from memory, or made now. What is in memory was made
+/// from the same words, so they are not even parsed again.
 pub(super) async fn cached<T: Serialize>(
     app: &App,
     user: &UserId,
-    call: String,
+    uri: &Uri,
     make: impl Future<Output = Result<T, Error>>,
 ) -> Result<Response, Error> {
     let version = app.store.version();
-    let key = (user.clone(), call);
-    if app.store.is_single_writer()
-        && let Some(bytes) = app.replies.get(version, &key)
-    {
+    let call = uri.path_and_query().map_or("", |call| call.as_str());
+    let keeps = app.store.is_single_writer();
+    if keeps && let Some(bytes) = app.replies.get(version, user, call) {
         return Ok(json_bytes(bytes));
     }
     let value = make.await?;
     let bytes =
         serde_json::to_vec(&value).map_err(|error| Error::Internal(format!("render a reply: {error}")))?;
     let bytes = Bytes::from(bytes);
-    if app.store.is_single_writer() && bytes.len() <= REPLY_BYTES_MAX {
-        app.replies.put(version, key, bytes.clone());
+    if keeps && bytes.len() <= REPLY_BYTES_MAX {
+        app.replies.put(version, user, call, bytes.clone());
     }
     Ok(json_bytes(bytes))
 }

@@ -3,6 +3,7 @@
 use crate::app::Error;
 use crate::app::error::wrong_value;
 use axum::extract::{FromRequestParts, Path};
+use axum::http::Uri;
 use axum::http::request::Parts;
 use podbay_api::FieldError;
 use podbay_core::limits;
@@ -18,7 +19,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Params {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(Self::parse(parts.uri.query().unwrap_or_default()))
+        Ok(Self::of(&parts.uri))
     }
 }
 
@@ -35,6 +36,11 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
 }
 
 impl Params {
+    /// The parameters of an address.
+    pub(super) fn of(uri: &Uri) -> Self {
+        Self::parse(uri.query().unwrap_or_default())
+    }
+
     pub(super) fn parse(query: &str) -> Self {
         Self { pairs: form_urlencoded::parse(query.as_bytes()).into_owned().collect(), errors: Vec::new() }
     }

@@ -20,20 +20,15 @@ use std::sync::Arc;
 type AppState = State<Arc<App>>;
 type Caller = Extension<Actor>;
 
-/// A call as the cache knows it. The path is ours already; only the query varies without bound.
-fn call(uri: &Uri) -> String {
-    uri.path_and_query().map(|call| call.as_str().to_owned()).unwrap_or_default()
-}
-
 pub(super) async fn list(
     State(app): AppState,
     Extension(actor): Caller,
     uri: Uri,
-    mut params: Params,
 ) -> Result<Response, Error> {
-    let (offset, limit) = params.page();
-    params.finish()?;
-    cached(&app, &actor.user, call(&uri), async {
+    cached(&app, &actor.user, &uri, async {
+        let mut params = Params::of(&uri);
+        let (offset, limit) = params.page();
+        params.finish()?;
         let page = pods::pod_list(&app, &actor, offset, limit.into()).await?;
         Ok(view::page(&page, offset, limit, |pod| view::pod(&app, pod)))
     })
@@ -54,10 +49,9 @@ pub(super) async fn status(
     State(app): AppState,
     Extension(actor): Caller,
     uri: Uri,
-    params: Params,
 ) -> Result<Response, Error> {
-    cached(&app, &actor.user, call(&uri), async {
-        let pods = pods::pod_status(&app, &actor, &params.all("pod_ids")).await?;
+    cached(&app, &actor.user, &uri, async {
+        let pods = pods::pod_status(&app, &actor, &Params::of(&uri).all("pod_ids")).await?;
         Ok(Data::of(pods.iter().map(|pod| view::status(&app, pod)).collect::<Vec<_>>()))
     })
     .await
@@ -67,19 +61,20 @@ pub(super) async fn history(
     State(app): AppState,
     Extension(actor): Caller,
     uri: Uri,
-    mut params: Params,
 ) -> Result<Response, Error> {
-    let (offset, limit) = params.page();
     let sort = |text: &str| match text {
         "terminatedAt" => Some(HistorySort::TerminatedAt),
         "createdAt" => Some(HistorySort::CreatedAt),
         _ => None,
     };
     let order = |text: &str| ["asc", "desc"].contains(&text).then_some(text == "desc");
-    let sort = params.choice("sort_by", sort, "terminatedAt, createdAt").unwrap_or(HistorySort::TerminatedAt);
-    let descending = params.choice("sort_order", order, "asc, desc").unwrap_or(true);
-    params.finish()?;
-    cached(&app, &actor.user, call(&uri), async {
+    cached(&app, &actor.user, &uri, async {
+        let mut params = Params::of(&uri);
+        let (offset, limit) = params.page();
+        let sort = params.choice("sort_by", sort, "terminatedAt, createdAt");
+        let sort = sort.unwrap_or(HistorySort::TerminatedAt);
+        let descending = params.choice("sort_order", order, "asc, desc").unwrap_or(true);
+        params.finish()?;
         let (page, by) = pods::pod_history(&app, &actor, sort, descending, offset, limit.into()).await?;
         Ok(view::page(&page, offset, limit, |past| view::past(past, by.as_ref())))
     })
@@ -89,12 +84,11 @@ pub(super) async fn history(
 pub(super) async fn show(
     State(app): AppState,
     Extension(actor): Caller,
+    uri: Uri,
     Id(id): Id,
 ) -> Result<Response, Error> {
-    cached(&app, &actor.user, format!("pod {id}"), async {
-        Ok(view::pod(&app, &pods::pod_get(&app, &actor, &id).await?))
-    })
-    .await
+    cached(&app, &actor.user, &uri, async { Ok(view::pod(&app, &pods::pod_get(&app, &actor, &id).await?)) })
+        .await
 }
 
 pub(super) async fn remove(
