@@ -183,7 +183,8 @@ impl Demo {
             .iter()
             .find(|row| text(row, "/id") == id)
             .context("the history lacks the pod")?;
-        let cost = row.pointer("/totalBilledPrice").and_then(Value::as_f64).context("the row lacks its cost")?;
+        let cost =
+            row.pointer("/totalBilledPrice").and_then(Value::as_f64).context("the row lacks its cost")?;
         println!("the pod cost {cost:.6} USD at {} USD/h", plain(row, "/priceHr"));
         Ok(())
     }
