@@ -10,6 +10,10 @@ use podbay_provider::{ImageRequest, MachineSpec, PullProgress, Stream};
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
 
+/// Lines and characters that are kept of the log of a failed attempt.
+const KEPT_LINES: u32 = 20;
+const KEPT_CHARS: usize = 4000;
+
 /// Does `step` and says what it taught. An `Err` is a failure of ours (rows, files), not of the step.
 pub(super) async fn carry_out(app: &App, pod: &Pod, step: &Step, flight: &Flight) -> Result<Learned, Error> {
     let provider = &app.provider;
@@ -28,9 +32,32 @@ pub(super) async fn carry_out(app: &App, pod: &Pod, step: &Step, flight: &Flight
             Learned::Started(provider.machine_start(&handle).await.map(|()| handle))
         }
         Step::Probe => probe(app, pod, flight).await,
-        Step::Remove => Learned::Removed(provider.machine_remove(&handle(pod)).await),
+        Step::Remove => {
+            if pod.attempt_failed.is_some() || pod.failure.is_some() {
+                keep_log(app, pod).await;
+            }
+            Learned::Removed(provider.machine_remove(&handle(pod)).await)
+        }
         Step::NextAttempt | Step::Fail(_) | Step::Release | Step::Finish => Learned::Decided(step.clone()),
     })
+}
+
+/// Saves the last words of a machine that failed before it is cleared away: they are the reason
+/// that its owner looks for. What cannot be had does not hold the removal up.
+async fn keep_log(app: &App, pod: &Pod) {
+    let Ok(logs) = app.provider.machine_logs(&handle(pod), KEPT_LINES).await else { return };
+    let lines: Vec<&str> = logs.lines.iter().map(|line| line.text.as_str()).collect();
+    let text: String = lines.join("\n").chars().take(KEPT_CHARS).collect();
+    if text.is_empty() {
+        return;
+    }
+    let (id, now) = (pod.id.clone(), app.now());
+    let kept = app.store.write(move |tx| {
+        Box::pin(async move { Ok::<_, Error>(tx.event_insert(Some(&id), now, "attempt.log", &text).await?) })
+    });
+    if let Err(error) = kept.await {
+        tracing::warn!(pod = %pod.id, ?error, "the log of a failed attempt was not kept");
+    }
 }
 
 fn handle(pod: &Pod) -> String {

@@ -118,6 +118,18 @@ async fn what_can_be_tried_again_is_tried_again_by_itself_and_counted() {
 }
 
 #[tokio::test]
+async fn the_last_words_of_a_failed_attempt_are_kept() {
+    let server = TestServer::new().await;
+    let image = Image::default().saying("no such library: libmagic").exiting(127);
+    server.world.image("localhost/podbay/base:latest", image);
+    let (ada, id) = order(&server).await;
+    server.advance(Duration::from_secs(5)).await;
+    let told = ada.get(&format!("/api/v1/pods/{id}/events")).await.ok();
+    let log = told["data"].as_array().unwrap().iter().find(|event| event["kind"] == "attempt.log").unwrap();
+    assert!(log["text"].as_str().unwrap().contains("no such library: libmagic"), "{log}");
+}
+
+#[tokio::test]
 async fn the_last_attempt_ends_in_error_with_the_reason() {
     let server = TestServer::new().await;
     server.world.faults(Call::Start, Fault::RefusedTransient, 100);
