@@ -56,9 +56,9 @@ pub const SWEEP_EVERY: Duration = Duration::from_secs(15);
 pub const ORPHAN_GRACE: Duration = Duration::from_secs(60);
 /// Pods that are in a pass at the same time.
 pub const RECONCILE_PARALLEL_MAX: usize = 1024;
-/// Calls to a provider at the same time, image fetches apart.
-pub const CALLS_PARALLEL_MAX: usize = 16;
-/// Image fetches at the same time. Apart from the other calls, so that a slow registry holds up
+/// Steps at the same time, but those that wait for a registry or for SSH.
+pub const STEPS_PARALLEL_MAX: usize = 16;
+/// Image fetches at the same time. Apart from the other steps, so that a slow registry holds up
 /// neither deletes nor pods whose image is there.
 pub const FETCHES_PARALLEL_MAX: usize = 8;
 
@@ -67,7 +67,7 @@ const _: () = {
     assert!(PAGE_LIMIT_DEFAULT <= PAGE_LIMIT_MAX);
     assert!(PAGE_SIZE_MAX <= PAGE_SIZE_LEGACY_MAX);
     assert!(LOG_TAIL_DEFAULT <= LOG_TAIL_MAX);
-    assert!(CALLS_PARALLEL_MAX + FETCHES_PARALLEL_MAX <= RECONCILE_PARALLEL_MAX);
+    assert!(STEPS_PARALLEL_MAX + FETCHES_PARALLEL_MAX <= RECONCILE_PARALLEL_MAX);
     assert!(BACKOFF_MIN.as_millis() < BACKOFF_MAX.as_millis());
     assert!(PROBE_MAX.as_secs() * ATTEMPTS_MAX as u64 <= PROVISIONING_MAX.as_secs());
     // A create whose reply was lost must be adopted by its own pod before the sweep takes it for an orphan.

@@ -17,9 +17,6 @@ const KEPT_CHARS: usize = 4000;
 /// Does `step` and says what it taught. An `Err` is a failure of ours (rows, files), not of the step.
 pub(super) async fn carry_out(app: &App, pod: &Pod, step: &Step, flight: &Flight) -> Result<Learned, Error> {
     let provider = &app.provider;
-    let is_call = !matches!(step, Step::EnsureImage | Step::Probe);
-    // Never closed, so there is always a permit to come.
-    let _permit = if is_call { app.driver.calls.acquire().await.ok() } else { None };
     Ok(match step {
         Step::Inspect => Learned::Inspected(provider.machine_inspect(&pod.machine_name()).await),
         Step::EnsureImage => ensure_image(app, pod, flight).await,

@@ -14,8 +14,8 @@ use tokio::sync::{Notify, Semaphore};
 pub struct Driver {
     queue: Mutex<Queue>,
     work: Notify,
-    /// Permits for calls to the provider.
-    pub(super) calls: Semaphore,
+    /// Permits for steps, but those that wait for a registry or for SSH.
+    pub(super) slots: Semaphore,
     /// Permits for image fetches.
     pub(super) fetches: Semaphore,
 }
@@ -25,7 +25,7 @@ impl Default for Driver {
         Self {
             queue: Mutex::default(),
             work: Notify::new(),
-            calls: Semaphore::new(limits::CALLS_PARALLEL_MAX),
+            slots: Semaphore::new(limits::STEPS_PARALLEL_MAX),
             fetches: Semaphore::new(limits::FETCHES_PARALLEL_MAX),
         }
     }

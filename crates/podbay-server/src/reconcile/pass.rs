@@ -38,6 +38,9 @@ pub async fn run(app: &App, id: &PodId, view: View, flight: &Flight) -> Next {
 
 async fn steps(app: &App, id: &PodId, mut view: View, flight: &Flight) -> Result<Next, Error> {
     loop {
+        // Held but while something slow is waited for: users' own reads and writes must find the
+        // database idle enough. Never closed, so there is always a permit to come.
+        let slot = app.driver.slots.acquire().await.ok();
         let Some(pod) = app.store.reader().await?.pod_get(id).await? else { return Ok(Next::Idle) };
         let decision = plan(&pod, view, app.now());
         tracing::debug!(pod = %id, ?decision, "plan");
@@ -48,7 +51,12 @@ async fn steps(app: &App, id: &PodId, mut view: View, flight: &Flight) -> Result
         };
         view.suspect = false;
         let Some(version) = doubt(app, &pod, &step).await? else { continue };
+        let slot = slot.filter(|_| !matches!(step, Step::EnsureImage | Step::Probe));
         let learned = carry_out(app, &pod, &step, flight).await?;
+        let _slot = match slot {
+            None => app.driver.slots.acquire().await.ok(),
+            held => held,
+        };
         record(app, &pod.id, version, learned).await?;
     }
 }
