@@ -31,6 +31,8 @@ pub type Answer<T> = Result<T, CallError>;
 pub struct ImageRequest {
     /// OCI reference as configured.
     pub reference: String,
+    /// What it was resolved to before, as [`ImageFact::digest`] said: this and nothing else is fetched.
+    pub digest: Option<String>,
     /// Credentials of its registry.
     pub credentials: Option<Credentials>,
 }
@@ -192,7 +194,7 @@ pub trait Provider: Send + Sync {
     async fn machine_stats(&self, handle: &str) -> Answer<Stats>;
 
     /// Replaces files in `/.podbay/pod/` of a machine, each atomically. Takes the name, not the
-    /// handle: files may be put before the machine is made.
+    /// handle: its create may still be under way. For a machine that is not there it does nothing.
     async fn files_put(&self, name: &str, files: &[File]) -> Answer<()>;
 
     /// A stream to a TCP port inside the machine: the one way to reach into it.

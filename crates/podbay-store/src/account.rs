@@ -378,9 +378,13 @@ impl Tx {
         if self.ssh_key_get(user, id).await?.is_none() {
             return Ok(false);
         }
-        let sql = "UPDATE ssh_keys SET is_primary = (id = $2), updated_at = $3 WHERE user_id = $1 \
-                   AND is_primary <> (id = $2)";
-        exec!(self, sql, user.as_str(), id.as_str(), now.as_millis())?;
+        // First the old one: a unique index holds at every moment.
+        let clear = "UPDATE ssh_keys SET is_primary = FALSE, updated_at = $3 \
+                     WHERE user_id = $1 AND is_primary AND id <> $2";
+        exec!(self, clear, user.as_str(), id.as_str(), now.as_millis())?;
+        let set = "UPDATE ssh_keys SET is_primary = TRUE, updated_at = $3 \
+                   WHERE user_id = $1 AND id = $2 AND NOT is_primary";
+        exec!(self, set, user.as_str(), id.as_str(), now.as_millis())?;
         Ok(true)
     }
 }

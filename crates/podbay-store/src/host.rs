@@ -87,6 +87,24 @@ impl Tx {
         rows.into_iter().map(host).collect()
     }
 
+    /// Writes that all machines of a host that rows call running were seen running at that time.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub async fn host_seen_put(&mut self, host: &HostId, at: Timestamp) -> Result<()> {
+        exec!(self, "UPDATE hosts SET seen_at = $2 WHERE id = $1", host.as_str(), at.as_millis())?;
+        Ok(())
+    }
+
+    /// See [`Tx::host_seen_put`]; `None` if that was never written.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub async fn host_seen(&mut self, host: &HostId) -> Result<Option<Timestamp>> {
+        let row = opt!(self, (Option<i64>,), "SELECT seen_at FROM hosts WHERE id = $1", host.as_str())?;
+        Ok(row.and_then(|(at,)| at).map(Timestamp::from_millis))
+    }
+
     /// What is left of a host.
     ///
     /// # Errors

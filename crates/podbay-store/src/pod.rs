@@ -27,6 +27,7 @@ struct PodRow {
     generation: i64,
     placement: Option<String>,
     image: String,
+    image_digest: Option<String>,
     machine: String,
     attempt: i64,
     attempt_failed: Option<String>,
@@ -59,6 +60,7 @@ impl TryFrom<PodRow> for Pod {
             generation: row.generation,
             placement: optional(row.placement.as_deref(), "placement", id)?,
             image: resource(&row.image, "image", id)?,
+            image_digest: row.image_digest.clone(),
             machine: resource(&row.machine, "machine", id)?,
             attempt: small(row.attempt, "attempt")?,
             attempt_failed: optional(row.attempt_failed.as_deref(), "attempt_failed", id)?,
@@ -106,8 +108,8 @@ impl Tx {
             self,
             "INSERT INTO pods (id, user_id, team_id, host_id, spec, desired, generation, placement, image, machine, \
              attempt, attempt_failed, failure, progress, ready_at, restarts, setbacks, next_at, version, created_at, \
-             updated_at, terminated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, \
-             $16, $17, $18, $19, $20, $21, $22)",
+             updated_at, terminated_at, image_digest) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, \
+             $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)",
             pod.id.as_str(),
             pod.user_id.as_str(),
             pod.team_id.as_ref().map(TeamId::as_str),
@@ -132,7 +134,8 @@ impl Tx {
             pod.version,
             pod.created_at.as_millis(),
             pod.updated_at.as_millis(),
-            pod.terminated_at.map(Timestamp::as_millis)
+            pod.terminated_at.map(Timestamp::as_millis),
+            pod.image_digest.as_deref()
         )?;
         Ok(())
     }
@@ -262,7 +265,8 @@ impl Tx {
             "UPDATE pods SET placement = $3, image = $4, machine = $5, \
              progress = CASE WHEN attempt = $6 AND progress > $9 THEN progress ELSE $9 END, \
              attempt = $6, attempt_failed = $7, failure = $8, ready_at = $10, restarts = $11, setbacks = $12, \
-             next_at = $13, updated_at = $14, terminated_at = $15, version = $2 + 1 WHERE id = $1 AND version = $2",
+             next_at = $13, updated_at = $14, terminated_at = $15, image_digest = $16, version = $2 + 1 \
+             WHERE id = $1 AND version = $2",
             pod.id.as_str(),
             expected,
             optional_json(&pod.placement)?,
@@ -277,7 +281,8 @@ impl Tx {
             i64::from(pod.setbacks),
             pod.next_at.as_millis(),
             pod.updated_at.as_millis(),
-            pod.terminated_at.map(Timestamp::as_millis)
+            pod.terminated_at.map(Timestamp::as_millis),
+            pod.image_digest.as_deref()
         )?;
         Ok(changed == 1)
     }

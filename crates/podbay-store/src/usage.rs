@@ -90,9 +90,13 @@ impl Tx {
     /// The database refuses.
     pub async fn usage_of(&mut self, pods: &[PodId]) -> Result<HashMap<PodId, Vec<Interval>>> {
         let mut intervals: HashMap<PodId, Vec<Interval>> = HashMap::new();
+        let mut pods: Vec<&PodId> = pods.iter().collect();
+        // One that is named twice is billed once.
+        pods.sort_unstable();
+        pods.dedup();
         for chunk in pods.chunks(IN_LIST) {
             // One text for every length: the missing ids are empty, and no pod has that id.
-            let id = |at: usize| chunk.get(at).map_or("", PodId::as_str);
+            let id = |at: usize| chunk.get(at).map_or("", |id| id.as_str());
             let rows = all!(
                 self,
                 UsageRow,

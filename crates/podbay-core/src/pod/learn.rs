@@ -13,8 +13,14 @@ use std::time::Duration;
 /// What carrying a step out has taught.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Learned {
-    /// Answer to [`Step::Inspect`]: the machine under the attempt's name, if any.
-    Inspected(Result<Option<MachineFact>, CallError>),
+    /// Answer to [`Step::Inspect`].
+    Inspected {
+        /// The machine under the attempt's name, if any.
+        found: Result<Option<MachineFact>, CallError>,
+        /// When all machines that were to run were last seen running: the end of one that is gone
+        /// without a word lies behind it.
+        last_seen: Option<Timestamp>,
+    },
     /// Answer to [`Step::EnsureImage`].
     ImageEnsured(Result<ImageFact, CallError>),
     /// Answer to [`Step::Create`]: the machine's handle.
@@ -86,8 +92,10 @@ pub fn learn(pod: &mut Pod, learned: Learned, now: Timestamp) -> Effects {
     let mut effects = Effects::default();
     pod.updated_at = pod.updated_at.max(now);
     match learned {
-        Learned::Inspected(Ok(fact)) => inspected(pod, fact, &mut effects, now),
-        Learned::Inspected(Err(error)) => setback(pod, &error, &mut effects, now),
+        Learned::Inspected { found: Ok(fact), last_seen } => {
+            inspected(pod, fact, last_seen, &mut effects, now);
+        }
+        Learned::Inspected { found: Err(error), .. } => setback(pod, &error, &mut effects, now),
         Learned::ImageEnsured(Ok(fact)) => image_ensured(pod, fact, &mut effects),
         Learned::ImageEnsured(Err(CallError::Unknown(text))) => {
             let error = CallError::Refused { code: FailureCode::ImagePull, permanent: false, text };
@@ -133,14 +141,20 @@ fn succeed(pod: &mut Pod, progress: u8) {
     pod.progress = pod.progress.max(progress);
 }
 
-fn inspected(pod: &mut Pod, fact: Option<MachineFact>, effects: &mut Effects, now: Timestamp) {
+fn inspected(
+    pod: &mut Pod,
+    fact: Option<MachineFact>,
+    last_seen: Option<Timestamp>,
+    effects: &mut Effects,
+    now: Timestamp,
+) {
     let before = std::mem::replace(&mut pod.machine, fact.map_or(Resource::Absent, Resource::Present));
     if !matches!(before, Resource::Unknown { .. }) {
         // A call that was in doubt has not got through because somebody looked.
         pod.setbacks = 0;
     }
     if let Some(ready_at) = pod.ready_at {
-        return inspected_again(pod, is_running(&before), ready_at, effects, now);
+        return inspected_again(pod, is_running(&before), ready_at, last_seen, effects, now);
     }
     let unfailed = pod.desired == Desired::Running && pod.failure.is_none() && pod.attempt_failed.is_none();
     if let (Resource::Present(machine), true) = (&pod.machine, unfailed)
@@ -151,8 +165,16 @@ fn inspected(pod: &mut Pod, fact: Option<MachineFact>, effects: &mut Effects, no
     }
 }
 
-/// A look at a pod that was ready: what does not run is not billed, from the moment it ended.
-fn inspected_again(pod: &mut Pod, ran: bool, ready_at: Timestamp, effects: &mut Effects, now: Timestamp) {
+/// A look at a pod that was ready: what does not run is not billed, from the moment it ended. Where
+/// nobody knows that moment, it is the last one at which it was seen to run.
+fn inspected_again(
+    pod: &mut Pod,
+    ran: bool,
+    ready_at: Timestamp,
+    last_seen: Option<Timestamp>,
+    effects: &mut Effects,
+    now: Timestamp,
+) {
     if is_running(&pod.machine) {
         if !ran && pod.desired == Desired::Running && pod.failure.is_none() {
             restarted(pod, effects, now);
@@ -160,8 +182,8 @@ fn inspected_again(pod: &mut Pod, ran: bool, ready_at: Timestamp, effects: &mut 
         return;
     }
     let ended_at = match &pod.machine {
-        Resource::Present(MachineFact { phase: MachinePhase::Exited { at, .. }, .. }) => *at,
-        _ => now,
+        Resource::Present(MachineFact { phase: MachinePhase::Exited { at: Some(at), .. }, .. }) => *at,
+        _ => last_seen.unwrap_or(ready_at),
     };
     effects.usage = Some(UsageChange::Close { at: ended_at.clamp(ready_at, now.max(ready_at)) });
 }
@@ -194,6 +216,7 @@ fn image_ensured(pod: &mut Pod, fact: ImageFact, effects: &mut Effects) {
     succeed(pod, 70);
     effects.event("image.ready", format!("the image is on the host: {}", fact.digest));
     effects.assign_ports = true;
+    pod.image_digest.get_or_insert_with(|| fact.digest.clone());
     pod.image = Resource::Present(fact);
 }
 

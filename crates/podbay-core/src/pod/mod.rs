@@ -98,8 +98,8 @@ pub enum MachinePhase {
         code: i64,
         /// The kernel killed it for memory.
         oom: bool,
-        /// When it ended.
-        at: Timestamp,
+        /// When it ended; `None` where the engine does not know (the host went down with it).
+        at: Option<Timestamp>,
     },
 }
 
@@ -234,6 +234,9 @@ pub struct Pod {
     pub placement: Option<Placement>,
     /// The image on the host.
     pub image: Resource<ImageFact>,
+    /// What the image's reference was resolved to by the first fetch that came through. Later
+    /// attempts fetch this one, whatever the tag names by then.
+    pub image_digest: Option<String>,
     /// The machine.
     pub machine: Resource<MachineFact>,
     /// Number of the current installation attempt, from 1.
@@ -275,6 +278,7 @@ impl Pod {
             generation: 1,
             placement: Some(placement),
             image: Resource::Absent,
+            image_digest: None,
             machine: Resource::Absent,
             attempt: 1,
             attempt_failed: None,

@@ -119,7 +119,7 @@ fn running(pod: &Pod, now: Timestamp) -> Decision {
                 Decision::Do(Step::Start)
             }
             MachinePhase::Exited { code, oom, at } => Decision::Do(Step::Fail(Failure {
-                at: *at,
+                at: at.unwrap_or(now),
                 ..failure(FailureCode::MachineExited, exit_text(*code, *oom))
             })),
         },

@@ -97,7 +97,7 @@ impl Life {
             Event::Delete => self.delete(),
             Event::Suspect => self.view.suspect = true,
             Event::Die(oom) => {
-                let (code, at) = (if oom { 137 } else { 1 }, self.now);
+                let (code, at) = (if oom { 137 } else { 1 }, Some(self.now));
                 self.machines.values_mut().filter(|phase| runs(phase)).for_each(|phase| {
                     *phase = MachinePhase::Exited { code, oom, at };
                 });
@@ -226,7 +226,10 @@ impl Life {
         let answer = |handle: String| failed.clone().map_or(Ok(handle), Err);
         let name = self.pod.machine_name();
         match step {
-            Step::Inspect => Learned::Inspected(failed.clone().map_or_else(|| Ok(self.fact()), Err)),
+            Step::Inspect => Learned::Inspected {
+                found: failed.clone().map_or_else(|| Ok(self.fact()), Err),
+                last_seen: Some(self.now),
+            },
             Step::EnsureImage => Learned::ImageEnsured(failed.map_or_else(|| Ok(make::image()), Err)),
             Step::Create => Learned::Created(answer(name)),
             Step::Start if !self.machines.contains_key(&name) => Learned::Started(Err(

@@ -58,6 +58,26 @@ fn an_end_before_the_bill_began_closes_it_at_its_beginning() {
     );
 }
 
+/// The host went down with the machine, and the engine does not know when.
+#[test]
+fn an_end_that_nobody_saw_is_billed_until_the_last_look() {
+    check(
+        "
+        order            → EnsureImage            PROVISIONING 0% 1/5
+        image ok         → Create                 PROVISIONING 70% 1/5 image.ready ports
+        create ok        → Start                  PROVISIONING 80% 1/5 machine.created
+        start ok         → Probe                  PROVISIONING 90% 1/5
+        probe yes        → Settled                ACTIVE 100% 1/5 pod.active bill+
+        at +100s         → Settled                ACTIVE 100% 1/5
+        seen             → Settled                ACTIVE 100% 1/5
+        at +1h           → Settled                ACTIVE 100% 1/5
+        suspect          → Inspect                ACTIVE 100% 1/5
+        inspect exited 0 ? → Fail MachineExited     ACTIVE 100% 1/5 bill-100
+        do               → Release                ERROR 100% 1/5 pod.failed
+        ",
+    );
+}
+
 #[test]
 fn a_machine_that_was_removed_outside_is_an_error() {
     check(
@@ -67,9 +87,11 @@ fn a_machine_that_was_removed_outside_is_an_error() {
         create ok        → Start                  PROVISIONING 80% 1/5 machine.created
         start ok         → Probe                  PROVISIONING 90% 1/5
         probe yes        → Settled                ACTIVE 100% 1/5 pod.active bill+
-        at +100s         → Settled                ACTIVE 100% 1/5
+        at +90s          → Settled                ACTIVE 100% 1/5
+        seen             → Settled                ACTIVE 100% 1/5
+        at +10s          → Settled                ACTIVE 100% 1/5
         suspect          → Inspect                ACTIVE 100% 1/5
-        inspect none     → Fail MachineLost       ACTIVE 100% 1/5 bill-100
+        inspect none     → Fail MachineLost       ACTIVE 100% 1/5 bill-90
         do               → Release                ERROR 100% 1/5 pod.failed
         do               → Blocked                ERROR 100% 1/5 release
         delete           → Finish                 DELETING 100% 1/5
@@ -302,6 +324,7 @@ fn a_machine_that_never_comes_back_is_not_started_for_ever() {
         start ok         → Probe                  PROVISIONING 90% 1/5
         probe yes        → Settled                ACTIVE 100% 1/5 pod.active bill+
         at +10s          → Settled                ACTIVE 100% 1/5
+        seen             → Settled                ACTIVE 100% 1/5
         suspect          → Inspect                ACTIVE 100% 1/5
         inspect created  → Start                  ACTIVE 100% 1/5 bill-10
         start lost       → Wait 0.5               ACTIVE 100% 1/5 host.trouble

@@ -19,6 +19,7 @@
 //! | `at +2s`, `at -1h` | the clock moves by that much |
 //! | `delete` | what the delete verb writes |
 //! | `suspect` | somebody saw the machine differ from the row |
+//! | `seen` | a sweep saw every machine run that should |
 
 use crate::make;
 use podbay_core::Timestamp;
@@ -53,12 +54,14 @@ struct Run {
     started_at: Timestamp,
     /// When the open interval was opened.
     billed_from: Option<Timestamp>,
+    /// When a sweep saw everything run last.
+    last_seen: Timestamp,
 }
 
 impl Run {
     fn new() -> Self {
         let (now, view) = (make::START, View::default());
-        Self { pod: make::pod(false), now, view, started_at: now, billed_from: None }
+        Self { pod: make::pod(false), now, view, started_at: now, billed_from: None, last_seen: now }
     }
 
     fn plan(&self) -> Decision {
@@ -84,6 +87,7 @@ impl Run {
                 other => panic!("`due`, but {other:?}"),
             },
             "suspect" => self.view.suspect = true,
+            "seen" => self.last_seen = self.now,
             "delete" => return self.delete(),
             _ => return self.step(command, verb, how),
         }
@@ -116,7 +120,10 @@ impl Run {
 
     fn answer(&mut self, step: &Step, how: &str) -> Learned {
         match step {
-            Step::Inspect => Learned::Inspected(error(how).map_or_else(|| Ok(self.seen(how)), Err)),
+            Step::Inspect => Learned::Inspected {
+                found: error(how).map_or_else(|| Ok(self.seen(how)), Err),
+                last_seen: Some(self.last_seen),
+            },
             Step::EnsureImage => Learned::ImageEnsured(error(how).map_or_else(|| Ok(make::image()), Err)),
             Step::Create => Learned::Created(error(how).map_or_else(|| Ok("m".into()), Err)),
             Step::Start => {
@@ -129,7 +136,7 @@ impl Run {
         }
     }
 
-    /// `none`, `created`, `running`, `exited 1`, `oom`; the last two may say when, as in `exited 1 -5s`.
+    /// `none`, `created`, `running`, `exited 1`, `oom`; the last two may say when, as in `exited 1 -5s`, or `?`.
     fn seen(&self, how: &str) -> Option<MachineFact> {
         let mut words = how.split(' ');
         let phase = match words.next().unwrap_or_default() {
@@ -142,7 +149,11 @@ impl Run {
                 } else {
                     words.next().and_then(|code| code.parse().ok()).expect("an exit code")
                 };
-                let at = words.next().map_or(self.now, |shift| shifted(self.now, shift));
+                let at = match words.next() {
+                    Some("?") => None,
+                    Some(shift) => Some(shifted(self.now, shift)),
+                    None => Some(self.now),
+                };
                 MachinePhase::Exited { code, oom: kind == "oom", at }
             }
             other => panic!("what is `inspect {other}`?"),

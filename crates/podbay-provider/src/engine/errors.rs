@@ -206,9 +206,7 @@ pub(super) fn image_call(error: Error) -> CallError {
 /// No answer, or none that could be read.
 fn transport(error: &Error) -> CallError {
     match error {
-        Error::SocketNotFoundError(socket) => {
-            CallError::NotSent(format!("the engine's socket {socket} is not there"))
-        }
+        Error::SocketNotFoundError(_) => CallError::NotSent("the container engine does not run".into()),
         Error::HyperLegacyError { err } if err.is_connect() => {
             CallError::NotSent("the container engine does not answer".into())
         }

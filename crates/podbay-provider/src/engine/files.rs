@@ -48,24 +48,28 @@ impl Folders {
         Ok(self.root.join(name))
     }
 
-    /// Replaces files, each at once and whole.
-    pub async fn put(&self, name: &str, files: &[File]) -> Answer<()> {
+    /// Makes the folder of a machine that is about to be made, with its files.
+    pub async fn make(&self, name: &str, files: &[File]) -> Answer<()> {
         let (folder, files) = (self.path(name)?, files.to_vec());
-        blocking(move || {
+        let made = blocking(move || {
             if !folder.is_dir() {
                 DirBuilder::new().recursive(true).mode(0o755).create(&folder)?;
                 // The mode above passes through the umask.
                 fs::set_permissions(&folder, Permissions::from_mode(0o755))?;
             }
             files.iter().try_for_each(|file| write(&folder, file))
-        })
-        .await
-        .map_err(|error| match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                refused(FailureCode::DiskFull, false, format!("the host's disk is full: {error}"))
-            }
-            _ => CallError::Unknown(format!("the files of {name} could not be written: {error}")),
-        })
+        });
+        made.await.map_err(|error| unwritten(name, &error))
+    }
+
+    /// Replaces files, each at once and whole. Makes no folder: one that is not there belongs to a
+    /// machine that is gone, and nobody would remove it again.
+    pub async fn replace(&self, name: &str, files: &[File]) -> Answer<()> {
+        let (folder, files) = (self.path(name)?, files.to_vec());
+        match blocking(move || files.iter().try_for_each(|file| write(&folder, file))).await {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(unwritten(name, &error)),
+            _ => Ok(()),
+        }
     }
 
     /// Removes the folder of a machine, if it is there.
@@ -98,6 +102,15 @@ impl Folders {
         if let Err(error) = pruned.await {
             tracing::warn!(%error, "old folders of machines could not be removed");
         }
+    }
+}
+
+fn unwritten(name: &str, error: &io::Error) -> CallError {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            refused(FailureCode::DiskFull, false, format!("the host's disk is full: {error}"))
+        }
+        _ => CallError::Unknown(format!("the files of {name} could not be written: {error}")),
     }
 }
 

@@ -4,7 +4,7 @@
 //! that is slow or down. `localhost/…` is never fetched at all.
 
 use super::errors::{self, refused};
-use super::io::Link;
+use super::io::{Link, escape};
 use super::limits::{ASK_MAX, PULL_MAX, PULL_SILENCE_MAX};
 use super::reference::Reference;
 use crate::{Answer, Credentials, ImageRequest, ProgressSink, PullProgress};
@@ -47,7 +47,14 @@ pub(super) async fn ensure(
 ) -> Answer<ImageFact> {
     let reference = Reference::parse(&request.reference)
         .map_err(|text| refused(FailureCode::ImageReference, true, text))?;
-    if let Some(image) = inspect(link, &reference).await? {
+    let reference = match &request.digest {
+        Some(digest) if reference.owns(digest) => {
+            Reference::parse(digest).map_err(|text| refused(FailureCode::ImageReference, true, text))?
+        }
+        Some(id) => return begun_with(link, &reference, id).await,
+        None => reference,
+    };
+    if let Some(image) = inspect(link, &reference.to_string()).await? {
         return fact(&reference, image);
     }
     if reference.is_local() {
@@ -58,7 +65,7 @@ pub(super) async fn ensure(
         return Err(refused(FailureCode::ImageNotFound, true, text));
     }
     pull(docker, &reference, request.credentials.as_ref(), progress).await?;
-    match inspect(link, &reference).await? {
+    match inspect(link, &reference.to_string()).await? {
         Some(image) => fact(&reference, image),
         None => Err(refused(
             FailureCode::ImagePull,
@@ -68,8 +75,22 @@ pub(super) async fn ensure(
     }
 }
 
-async fn inspect(link: &Link, reference: &Reference) -> Answer<Option<Inspected>> {
-    let reply = link.request("GET", &format!("/images/{reference}/json"), ASK_MAX).await?;
+/// An image that no registry knows, by the engine's own id: there is no other place to get it from.
+async fn begun_with(link: &Link, reference: &Reference, id: &str) -> Answer<ImageFact> {
+    match inspect(link, &escape(id)).await? {
+        Some(image) => fact(reference, image),
+        None => {
+            let text = format!(
+                "the image {reference} was replaced while the pod was being installed, and the one that it \
+                 was begun with ({id}) is not on this machine any more; create the pod again"
+            );
+            Err(refused(FailureCode::ImageNotFound, true, text))
+        }
+    }
+}
+
+async fn inspect(link: &Link, name: &str) -> Answer<Option<Inspected>> {
+    let reply = link.request("GET", &format!("/images/{name}/json"), ASK_MAX).await?;
     match reply.status {
         200 => reply.json().map(Some),
         404 => Ok(None),

@@ -110,7 +110,8 @@ impl Container {
             "exited" | "stopped" | "dead" | "removing" => Ok(MachinePhase::Exited {
                 code: state.exit_code,
                 oom: state.oom_killed,
-                at: time(&state.finished_at).unwrap_or(created),
+                // Engines write the year 1 for never.
+                at: time(&state.finished_at).filter(|at| *at >= created),
             }),
             other => Err(CallError::Unknown(format!(
                 "the engine reports a state {other:?} that is not known here"
@@ -282,8 +283,11 @@ mod tests {
             assert_eq!(phase(status), Ok(MachinePhase::Running { started_at: at(1_500) }));
         }
         for status in ["exited", "stopped", "dead", "removing"] {
-            assert_eq!(phase(status), Ok(MachinePhase::Exited { code: 137, oom: true, at: at(2_000) }));
+            assert_eq!(phase(status), Ok(MachinePhase::Exited { code: 137, oom: true, at: Some(at(2_000)) }));
         }
+        let rebooted = r#"{"Created":"2026-08-20T10:00:00Z","State":{"Status":"exited","ExitCode":0,
+            "FinishedAt":"0001-01-01T00:00:00Z"}}"#;
+        assert_eq!(read(rebooted).phase(), Ok(MachinePhase::Exited { code: 0, oom: false, at: None }));
         for status in ["", "melting"] {
             assert!(matches!(phase(status), Err(CallError::Unknown(_))), "{status}");
         }

@@ -6,7 +6,7 @@
 //! small and tolerant types. The requests say HTTP/1.0, to which both engines answer plainly and
 //! then close, so that there is no framing to get wrong.
 
-use super::errors::{never_connected, trim};
+use super::errors::trim;
 use podbay_core::pod::CallError;
 use serde::de::DeserializeOwned;
 use std::fmt::Write as _;
@@ -102,16 +102,11 @@ async fn request(socket: &Path, method: &str, path: &str, limit: Duration) -> Re
     let connected = tokio::time::timeout(limit, UnixStream::connect(socket)).await;
     let mut stream = match connected {
         Ok(Ok(stream)) => stream,
-        Ok(Err(error)) if never_connected(&error) => {
-            return Err(CallError::NotSent(format!(
-                "the container engine at {} does not answer: {error}",
-                socket.display()
-            )));
+        // Users read this in the events of their pods: where the socket lies is not for them.
+        Ok(Err(error)) => {
+            return Err(CallError::NotSent(format!("the container engine does not answer: {error}")));
         }
-        Ok(Err(error)) => return Err(CallError::NotSent(format!("{}: {error}", socket.display()))),
-        Err(_) => {
-            return Err(CallError::NotSent(format!("the container engine at {} is stuck", socket.display())));
-        }
+        Err(_) => return Err(CallError::NotSent("the container engine is stuck".into())),
     };
     let exchange = async {
         let head = format!("{method} {path} HTTP/1.0\r\nHost: engine\r\nContent-Length: 0\r\n\r\n");

@@ -26,8 +26,10 @@ pub(super) const DIAL_MAX: Duration = Duration::from_secs(5);
 
 /// Machines that are asked about at the same time when all are listed.
 pub(super) const ASK_PARALLEL_MAX: usize = 8;
-/// Bytes of logs that one call reads at most.
+/// Bytes of logs that one call gives at most, the newest.
 pub(super) const LOG_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Bytes of one line of a log; the rest of a longer one is left out.
+pub(super) const LOG_LINE_BYTES_MAX: usize = 256 * 1024;
 
 /// Size of one log file, in bytes, and how many are kept (Docker; Podman keeps one).
 pub(super) const LOG_FILE_BYTES: u64 = 10 * 1024 * 1024;

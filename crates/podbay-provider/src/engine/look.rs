@@ -4,7 +4,7 @@ use super::clock;
 use super::errors::{machine_call, refused};
 use super::inspect::{self, reachable};
 use super::io::Link;
-use super::limits::{ASK_MAX, DIAL_MAX, LOG_BYTES_MAX};
+use super::limits::{ASK_MAX, DIAL_MAX, LOG_BYTES_MAX, LOG_LINE_BYTES_MAX};
 use super::machine::within;
 use crate::{Answer, LogLine, Logs, Stats, Stream};
 use bollard::Docker;
@@ -13,6 +13,7 @@ use bollard::models::ContainerStatsResponse;
 use bollard::query_parameters::{LogsOptions, StatsOptions};
 use futures_util::StreamExt;
 use podbay_core::pod::{CallError, FailureCode};
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use tokio::net::TcpStream;
@@ -28,7 +29,7 @@ pub(super) async fn logs(docker: &Docker, name: &str, tail: u32) -> Answer<Logs>
     };
     let mut output = docker.logs(name, Some(options));
     let read = async {
-        let (mut lines, mut bytes) = (Lines::default(), 0);
+        let mut lines = Lines::default();
         while let Some(piece) = output.next().await {
             let (stderr, message) = match piece.map_err(machine_call)? {
                 LogOutput::StdErr { message } => (true, message),
@@ -36,10 +37,6 @@ pub(super) async fn logs(docker: &Docker, name: &str, tail: u32) -> Answer<Logs>
                 | LogOutput::Console { message }
                 | LogOutput::StdIn { message } => (false, message),
             };
-            bytes += message.len();
-            if bytes > LOG_BYTES_MAX {
-                break;
-            }
             lines.take(stderr, &message);
         }
         Ok(lines.finish(tail))
@@ -49,11 +46,16 @@ pub(super) async fn logs(docker: &Docker, name: &str, tail: u32) -> Answer<Logs>
         .unwrap_or_else(|_| Err(CallError::Unknown("the engine did not give the logs in time".into())))
 }
 
-/// Puts the pieces together that engines cut long lines into; each begins with a time.
+/// Puts the pieces together that engines cut long lines into; each begins with a time. What is too
+/// much is dropped from the oldest on, since the end is what people look for.
 #[derive(Debug, Default)]
 struct Lines {
-    done: Vec<LogLine>,
-    /// Whether the last line of each stream is still without its end; by `stderr`.
+    kept: VecDeque<LogLine>,
+    /// Lines dropped before those that are kept, and bytes of those.
+    dropped: usize,
+    bytes: usize,
+    /// Whether the last line of each stream is still without its end, counted from the very first; by
+    /// `stderr`.
     open: [Option<usize>; 2],
 }
 
@@ -69,20 +71,32 @@ impl Lines {
                 None if clock::parse(text).is_some() => (clock::parse(text), ""),
                 _ => (None, text),
             };
+            let (next, first) = (self.dropped + self.kept.len(), self.dropped);
             let open = &mut self.open[usize::from(stderr)];
-            let line = open.unwrap_or(self.done.len());
-            match self.done.get_mut(line) {
-                Some(started) => started.text.push_str(text),
-                None => self.done.push(LogLine { at, stderr, text: text.to_owned() }),
-            }
+            let line = open.unwrap_or(next);
             *open = (!ended).then_some(line);
+            if line == next {
+                self.kept.push_back(LogLine { at, stderr, text: String::new() });
+            }
+            // The rest of a line that was dropped is dropped, too.
+            let Some(line) = line.checked_sub(first).and_then(|at| self.kept.get_mut(at)) else { continue };
+            let room = LOG_LINE_BYTES_MAX.saturating_sub(line.text.len()).min(text.len());
+            let text = &text[..text.floor_char_boundary(room)];
+            line.text.push_str(text);
+            self.bytes += text.len();
+            while self.bytes > LOG_BYTES_MAX
+                && let Some(oldest) = self.kept.pop_front()
+            {
+                self.bytes -= oldest.text.len();
+                self.dropped += 1;
+            }
         }
     }
 
     fn finish(mut self, tail: u32) -> Logs {
-        let extra = self.done.len().saturating_sub(usize::try_from(tail).unwrap_or(usize::MAX));
-        self.done.drain(..extra);
-        Logs { lines: self.done }
+        let extra = self.kept.len().saturating_sub(usize::try_from(tail).unwrap_or(usize::MAX));
+        self.kept.drain(..extra);
+        Logs { lines: self.kept.into() }
     }
 }
 
@@ -180,6 +194,24 @@ mod tests {
         lines.take(false, b"a\nb\nc\n");
         let logs = lines.finish(2);
         assert_eq!(logs.lines.iter().map(|line| line.text.as_str()).collect::<Vec<_>>(), ["b", "c"]);
+    }
+
+    #[test]
+    fn too_much_is_dropped_from_the_oldest_on_and_long_lines_end_early() {
+        let mut lines = Lines::default();
+        lines.take(true, b"never ended");
+        let long = vec![b'x'; LOG_LINE_BYTES_MAX + 5];
+        for _ in 0..LOG_BYTES_MAX / LOG_LINE_BYTES_MAX {
+            lines.take(false, &long);
+            lines.take(false, b"\n");
+        }
+        lines.take(true, b" and never will");
+        lines.take(false, b"the last\n");
+        let logs = lines.finish(u32::MAX);
+        assert_eq!(logs.lines.last().unwrap().text, "the last");
+        assert_eq!(logs.lines[0].text.len(), LOG_LINE_BYTES_MAX);
+        let bytes: usize = logs.lines.iter().map(|line| line.text.len()).sum();
+        assert!((LOG_BYTES_MAX - LOG_LINE_BYTES_MAX..=LOG_BYTES_MAX).contains(&bytes), "{bytes}");
     }
 
     #[test]

@@ -197,7 +197,7 @@ impl Provider for Engine {
             gpu,
         };
         // Before the machine: it must never be seen without its files.
-        self.folders.put(&spec.name, &spec.files).await?;
+        self.folders.make(&spec.name, &spec.files).await?;
         let created = machine::create(&self.link, &self.docker, spec, around).await;
         if matches!(created, Err(CallError::Refused { .. })) {
             // Nothing was made, so nobody will come to remove them.
@@ -243,7 +243,7 @@ impl Provider for Engine {
     }
 
     async fn files_put(&self, name: &str, files: &[File]) -> Answer<()> {
-        self.folders.put(name, files).await
+        self.folders.replace(name, files).await
     }
 
     async fn dial(&self, handle: &str, port: u16) -> Answer<Box<dyn Stream>> {

@@ -138,7 +138,8 @@ impl Provider for Fake {
     }
 
     async fn image_ensure(&self, image: &ImageRequest, progress: ProgressSink<'_>) -> Answer<ImageFact> {
-        let (reference, credentials) = (image.reference.as_str(), image.credentials.as_ref());
+        let (reference, credentials) = (self.world.lock().named(image), image.credentials.as_ref());
+        let reference = reference.as_str();
         // What there is to fetch; a call that is held has made some progress.
         let total = {
             let (state, now) = self.world.present();

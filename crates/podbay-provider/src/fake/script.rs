@@ -11,13 +11,18 @@ use podbay_core::{PodId, Timestamp};
 
 /// What is on the host.
 impl World {
-    /// The registry has this image under that reference from now on. What was on the host under it
-    /// is not any more.
+    /// The registry has this image under that reference from now on, and the one before by its
+    /// digest only. What was on the host under it is not any more.
     pub fn image(&self, reference: &str, mut image: Image) {
         if image.fact.digest.is_empty() {
             image.fact.digest = image::digest_of(reference);
         }
-        self.lock().images.insert(reference.to_owned(), image);
+        let mut state = self.lock();
+        if let Some(mut before) = state.images.insert(reference.to_owned(), image) {
+            before.on_host = false;
+            let pinned = format!("{reference}@{}", before.fact.digest);
+            state.images.insert(pinned, before);
+        }
     }
 
     /// Changes the host: a GPU that falls off the bus, a disk that is added.

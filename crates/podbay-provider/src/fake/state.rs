@@ -5,7 +5,7 @@ use super::fault::{Call, Fault, Faults};
 use super::image::{Answered, Image};
 use super::watch::Watch;
 use super::{Seen, image};
-use crate::{Answer, Credentials, File, LogLine, MachineSpec, Stats};
+use crate::{Answer, Credentials, File, ImageRequest, LogLine, MachineSpec, Stats};
 use podbay_core::place::HostFacts;
 use podbay_core::pod::{CallError, FailureCode, ImageFact, MachineFact, MachinePhase, SSH_PORT};
 use podbay_core::published::Protocol;
@@ -257,7 +257,9 @@ impl State {
                 Ok(String::new())
             }
             Effect::FilesPut { name, files } => {
-                self.put(name, files, now);
+                if self.folders.contains_key(name) {
+                    self.put(name, files, now);
+                }
                 Ok(String::new())
             }
         }
@@ -290,6 +292,16 @@ impl State {
             return Err(refused(FailureCode::DiskFull, false, "the host's disk is full"));
         }
         Ok(image)
+    }
+
+    /// Under which name the registry has what is asked for.
+    pub fn named(&self, request: &ImageRequest) -> String {
+        let (reference, digest) = (&request.reference, request.digest.as_deref());
+        let tagged = self.images.get(reference).map(|image| image.fact.digest.as_str());
+        match digest {
+            Some(digest) if tagged != Some(digest) => format!("{reference}@{digest}"),
+            _ => reference.clone(),
+        }
     }
 
     pub fn pull(&mut self, reference: &str, credentials: Option<&Credentials>) -> Answer<ImageFact> {
@@ -389,7 +401,7 @@ impl State {
     /// A running machine ends.
     pub fn end(&mut self, name: &str, code: i64, oom: bool, now: Timestamp) {
         if let Some(machine) = self.machines.get_mut(name).filter(|machine| machine.is_running()) {
-            machine.phase = MachinePhase::Exited { code, oom, at: now };
+            machine.phase = MachinePhase::Exited { code, oom, at: Some(now) };
             self.watch.ended(machine);
         }
     }

@@ -54,7 +54,7 @@ impl Bench {
     }
 
     async fn image(&self, reference: &str) -> Answer<ImageFact> {
-        let request = ImageRequest { reference: reference.into(), credentials: None };
+        let request = ImageRequest { reference: reference.into(), digest: None, credentials: None };
         self.fake.image_ensure(&request, &|_| {}).await
     }
 
@@ -141,7 +141,7 @@ async fn a_machine_lives() {
     assert_eq!((listed.len(), listed[0].pod_id.as_ref()), (1, Some(&spec.pod_id)));
     bench.fake.machine_stop(&handle, Duration::ZERO).await.unwrap();
     bench.fake.machine_stop(&handle, Duration::ZERO).await.unwrap();
-    let ended = MachinePhase::Exited { code: 137, oom: false, at: bench.now() };
+    let ended = MachinePhase::Exited { code: 137, oom: false, at: Some(bench.now()) };
     assert_eq!(bench.phase(&spec.name).await, Some(ended));
     bench.fake.machine_remove(&handle).await.unwrap();
     bench.fake.machine_remove(&handle).await.unwrap();
@@ -167,7 +167,7 @@ async fn images_answer_as_their_registry_does() {
     assert_eq!(refusal(bench.image("huge").await), Some((FailureCode::DiskFull, false)));
     assert_eq!(refusal(bench.image("private").await), Some((FailureCode::ImageDenied, true)));
     let credentials = Some(Credentials { username: "ada".into(), password: "secret".into() });
-    let request = ImageRequest { reference: "private".into(), credentials };
+    let request = ImageRequest { reference: "private".into(), digest: None, credentials };
     assert!(bench.fake.image_ensure(&request, &|_| {}).await.unwrap().digest.starts_with("sha256:"));
 }
 
@@ -177,7 +177,7 @@ async fn a_held_fetch_shows_progress_and_may_be_dropped() {
     let seen = Mutex::new(Vec::new());
     let sink = |progress: PullProgress| seen.lock().unwrap().push(progress.bytes * 100 / progress.total);
     bench.world.hold(Call::ImageEnsure);
-    let request = ImageRequest { reference: IMAGE.into(), credentials: None };
+    let request = ImageRequest { reference: IMAGE.into(), digest: None, credentials: None };
     tokio::select! {
         biased;
         _ = bench.fake.image_ensure(&request, &sink) => panic!("it is held"),
@@ -254,7 +254,7 @@ async fn outages_end_when_they_said() {
     bench.advance(10);
     assert!(bench.published(3000).await.is_ok(), "they ran on");
     bench.world.host_reboot(bench.now());
-    let ended = MachinePhase::Exited { code: 255, oom: false, at: bench.now() };
+    let ended = MachinePhase::Exited { code: 255, oom: false, at: Some(bench.now()) };
     assert_eq!(bench.phase(&spec.name).await, Some(ended));
 }
 
@@ -265,7 +265,7 @@ async fn machines_die_and_vanish_before_the_call_that_sees_it() {
     bench.up(&spec).await;
     bench.world.fault(Call::DialPublished, Fault::MachineDies { code: 137, oom: true });
     assert!(is_not_sent(&bench.published(3000).await));
-    let ended = MachinePhase::Exited { code: 137, oom: true, at: bench.now() };
+    let ended = MachinePhase::Exited { code: 137, oom: true, at: Some(bench.now()) };
     assert_eq!(bench.phase(&spec.name).await, Some(ended));
     bench.world.fault(Call::Inspect, Fault::MachineVanishes);
     assert_eq!(bench.phase(&spec.name).await, None);
@@ -291,7 +291,7 @@ async fn ssh_that_never_answers_is_a_connection_that_ends() {
     bench.up(&spec).await;
     assert_eq!(
         bench.phase(&spec.name).await,
-        Some(MachinePhase::Exited { code: 3, oom: false, at: bench.now() })
+        Some(MachinePhase::Exited { code: 3, oom: false, at: Some(bench.now()) })
     );
     assert!(is_not_sent(&bench.published(4000).await));
 }
@@ -358,12 +358,14 @@ async fn what_comes_late_is_not_judged() {
 }
 
 #[tokio::test]
-async fn files_are_replaced_before_and_after_the_create_and_forgotten_without_a_machine() {
+async fn files_of_a_machine_are_replaced_and_those_of_nobody_are_not_made() {
     let bench = bench();
     let spec = bench.spec(1, 1, 3000).await;
     let keys = |text: &str| [File { name: "authorized_keys", bytes: text.into() }];
-    bench.fake.files_put(&spec.name, &keys("a")).await.unwrap();
+    bench.fake.files_put(&spec.name, &keys("early")).await.unwrap();
+    assert_eq!(bench.world.file(&spec.name, "authorized_keys"), None);
     bench.up(&spec).await;
+    bench.fake.files_put(&spec.name, &keys("a")).await.unwrap();
     assert_eq!(bench.world.file(&spec.name, "authorized_keys").unwrap(), b"a");
     bench.world.fault(Call::FilesPut, Fault::DiskFull);
     assert_eq!(
@@ -374,9 +376,9 @@ async fn files_are_replaced_before_and_after_the_create_and_forgotten_without_a_
     assert!(is_unknown(&bench.fake.files_put(&spec.name, &keys("c")).await));
     assert_eq!(bench.world.file(&spec.name, "authorized_keys").unwrap(), b"c");
     bench.fake.files_put("nobody", &keys("d")).await.unwrap();
+    assert_eq!(bench.world.file("nobody", "authorized_keys"), None);
     bench.advance(3_600);
     bench.fake.machine_list().await.unwrap();
-    assert_eq!(bench.world.file("nobody", "authorized_keys"), None);
     assert!(bench.world.file(&spec.name, "host_key").is_some());
 }
 

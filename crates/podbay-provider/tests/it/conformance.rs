@@ -52,7 +52,7 @@ pub fn spec(ground: &Ground, image: &ImageFact, number: u128, files: Vec<File>) 
 
 /// The image of that reference.
 pub async fn image(provider: &dyn Provider, reference: &str) -> Result<ImageFact, CallError> {
-    let request = ImageRequest { reference: reference.to_owned(), credentials: None };
+    let request = ImageRequest { reference: reference.to_owned(), digest: None, credentials: None };
     let seen = Mutex::new(Vec::new());
     let fact = provider.image_ensure(&request, &|progress| seen.lock().unwrap().push(progress)).await;
     let seen: Vec<PullProgress> = seen.into_inner().unwrap();

@@ -72,7 +72,7 @@ async fn fetch(
     let credentials =
         password.map(|password| Credentials { username: USER.into(), password: password.into() });
     let seen = Mutex::new(Vec::new());
-    let request = ImageRequest { reference: reference.to_owned(), credentials };
+    let request = ImageRequest { reference: reference.to_owned(), digest: None, credentials };
     let answer = engine.image_ensure(&request, &|progress| seen.lock().unwrap().push(progress)).await;
     (answer, seen.into_inner().unwrap())
 }
@@ -112,7 +112,27 @@ async fn images_are_fetched() {
             progress.windows(2).all(|pair| pair[0].bytes <= pair[1].bytes && pair[0].total <= pair[1].total)
         );
         let (again, progress) = fetch(&engine, &name("open/app"), None).await;
-        assert_eq!((again.expect("it is there now"), progress.len()), (fact, 0));
+        assert_eq!((again.expect("it is there now"), progress.len()), (fact.clone(), 0));
+        // What a tag was resolved to before is what is meant, whatever the tag names now.
+        let pinned = |digest: &str| ImageRequest {
+            reference: name("closed/app"),
+            digest: Some(digest.to_owned()),
+            credentials: Some(Credentials { username: USER.into(), password: PASSWORD.into() }),
+        };
+        let other = name(&format!("closed/app@sha256:{}", "0".repeat(64)));
+        let missing = engine.image_ensure(&pinned(&other), &|_| ()).await;
+        assert!(
+            matches!(
+                missing,
+                Err(CallError::Refused { code: FailureCode::ImageNotFound, permanent: true, .. })
+            ),
+            "{missing:?}"
+        );
+        let replaced = engine.image_ensure(&pinned(&format!("sha256:{}", "0".repeat(64))), &|_| ()).await;
+        assert!(format!("{replaced:?}").contains("was replaced"), "{replaced:?}");
+        let mut same = pinned(&fact.digest);
+        same.reference = name("open/app:none");
+        assert_eq!(engine.image_ensure(&same, &|_| ()).await, Ok(fact));
 
         assert_eq!(refusal(&engine, &name("closed/app"), None).await, (FailureCode::ImageDenied, true));
         assert_eq!(

@@ -4,7 +4,7 @@ use super::driver::Flight;
 use super::files;
 use crate::app::{App, Error};
 use podbay_core::limits;
-use podbay_core::pod::{CallError, FailureCode, Learned, Pod, Resource, Step};
+use podbay_core::pod::{CallError, FailureCode, Learned, MachinePhase, Pod, Resource, Step};
 use podbay_core::published::GpuType;
 use podbay_provider::{ImageRequest, MachineSpec, PullProgress, Stream};
 use std::time::Duration;
@@ -18,7 +18,7 @@ const KEPT_CHARS: usize = 4000;
 pub(super) async fn carry_out(app: &App, pod: &Pod, step: &Step, flight: &Flight) -> Result<Learned, Error> {
     let provider = &app.provider;
     Ok(match step {
-        Step::Inspect => Learned::Inspected(provider.machine_inspect(&pod.machine_name()).await),
+        Step::Inspect => inspect(app, pod).await?,
         Step::EnsureImage => ensure_image(app, pod, flight).await,
         Step::Create => Learned::Created(match machine_spec(app, pod).await? {
             Some(spec) => provider.machine_create(&spec).await,
@@ -37,6 +37,18 @@ pub(super) async fn carry_out(app: &App, pod: &Pod, step: &Step, flight: &Flight
         }
         Step::NextAttempt | Step::Fail(_) | Step::Release | Step::Finish => Learned::Decided(step.clone()),
     })
+}
+
+/// Looks, and for a machine that is gone or ended without a word also when it was last seen to run.
+async fn inspect(app: &App, pod: &Pod) -> Result<Learned, Error> {
+    let found = app.provider.machine_inspect(&pod.machine_name()).await;
+    let last_seen = match found.as_ref().map(|fact| fact.as_ref().map(|fact| &fact.phase)) {
+        Ok(None | Some(MachinePhase::Exited { at: None, .. })) if pod.ready_at.is_some() => {
+            app.store.reader().await?.host_seen(&app.host).await?
+        }
+        _ => None,
+    };
+    Ok(Learned::Inspected { found, last_seen })
 }
 
 /// Saves the last words of a machine that failed before it is cleared away: they are the reason
@@ -77,7 +89,7 @@ async fn ensure_image(app: &App, pod: &Pod, flight: &Flight) -> Learned {
             return Learned::ImageEnsured(Err(CallError::Refused { code, permanent: false, text }));
         }
     };
-    let request = ImageRequest { reference, credentials };
+    let request = ImageRequest { reference, digest: pod.image_digest.clone(), credentials };
     let (sender, mut receiver) = tokio::sync::watch::channel(0u8);
     let sink = move |progress: PullProgress| {
         let percent = percent_of_pull(progress);

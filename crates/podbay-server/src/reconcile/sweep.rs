@@ -2,9 +2,9 @@
 //! the same passes as everything else. The one exception are machines that no row knows, which
 //! are removed after a grace.
 
-use crate::app::App;
+use crate::app::{App, Error};
 use podbay_core::pod::{Decision, MachinePhase, Pod, Resource, View, plan};
-use podbay_core::{PodId, limits};
+use podbay_core::{PodId, Timestamp, limits};
 use podbay_provider::ListedMachine;
 use std::collections::HashMap;
 
@@ -24,6 +24,7 @@ pub struct Found {
 /// Compares once.
 pub async fn sweep(app: &App) -> Found {
     let mut found = Found::default();
+    let looked_at = app.now();
     let machines = match app.provider.machine_list().await {
         Ok(machines) => machines,
         Err(error) => {
@@ -43,9 +44,12 @@ pub async fn sweep(app: &App) -> Found {
     let by_name: HashMap<&str, &ListedMachine> =
         machines.iter().map(|machine| (machine.name.as_str(), machine)).collect();
     let mut known = HashMap::new();
+    let (mut running, mut missing) = (0, 0);
     for pod in &pods {
         let name = pod.machine_name();
+        running += usize::from(is_running(pod));
         if differs(pod, by_name.get(name.as_str()).copied()) {
+            missing += usize::from(is_running(pod));
             app.driver.wake_suspect(&pod.id);
             found.suspects.push(pod.id.clone());
         } else if matches!(plan(pod, View::default(), app.now()), Decision::Do(_)) {
@@ -53,6 +57,13 @@ pub async fn sweep(app: &App) -> Found {
             app.driver.wake(&pod.id);
         }
         known.insert(name, ());
+    }
+    // While one is missing the stamp stays: it is what that one's bill may end at.
+    if running > 0
+        && missing == 0
+        && let Err(error) = seen(app, looked_at).await
+    {
+        found.trouble = Some(error.to_string());
     }
     let now = app.now();
     for machine in machines.iter().filter(|machine| !known.contains_key(&machine.name)) {
@@ -69,6 +80,15 @@ pub async fn sweep(app: &App) -> Found {
         }
     }
     found
+}
+
+async fn seen(app: &App, at: Timestamp) -> Result<(), Error> {
+    let host = app.host.clone();
+    app.store.write(move |tx| Box::pin(async move { Ok(tx.host_seen_put(&host, at).await?) })).await
+}
+
+fn is_running(pod: &Pod) -> bool {
+    matches!(&pod.machine, Resource::Present(machine) if matches!(machine.phase, MachinePhase::Running { .. }))
 }
 
 async fn rows(app: &App) -> Result<Vec<Pod>, podbay_store::StoreError> {

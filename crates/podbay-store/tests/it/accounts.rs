@@ -115,6 +115,9 @@ async fn an_account_has_exactly_one_primary_ssh_key() {
         };
         assert!(set(3).await.unwrap() && !set(9).await.unwrap(), "{}: only one's own", db.kind);
         assert_eq!(primaries().await, ["key 3"]);
+        let second = SshKeyRecord { id: SshKeyId::from_bits(11), is_primary: true, ..ssh_key(1, 7) };
+        let refused = db.write(move |tx| Box::pin(async move { tx.ssh_key_insert(&second).await })).await;
+        assert!(matches!(refused, Err(StoreError::Conflict(_))), "{}: one primary key", db.kind);
         let delete = |owner, number| {
             db.write(move |tx| {
                 Box::pin(async move { tx.ssh_key_delete(&user(owner), &SshKeyId::from_bits(number)).await })

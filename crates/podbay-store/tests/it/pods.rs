@@ -35,7 +35,7 @@ async fn a_pod_is_read_as_it_was_written() {
         let mut full = pod(1, 1, 10);
         full.machine = Resource::Present(MachineFact {
             handle: "h".into(),
-            phase: MachinePhase::Exited { code: 137, oom: true, at: at(5) },
+            phase: MachinePhase::Exited { code: 137, oom: true, at: Some(at(5)) },
             seen_at: at(6),
         });
         full.attempt_failed = Some(Failure { code: FailureCode::PortTaken, text: "üm".into(), at: at(7) });
@@ -164,5 +164,7 @@ async fn at_most_one_interval_is_open_and_it_closes_once() {
         assert_eq!(total(&intervals, at(99_999)).billed, Micros(3000), "{}: three seconds", db.kind);
         assert_eq!(intervals.len(), 2);
         assert!(db.reader().await.usage_of(&[pod_id(7)]).await.unwrap().is_empty());
+        let twice = db.reader().await.usage_of(&[pod_id(1), pod_id(1)]).await.unwrap();
+        assert_eq!(twice[&pod_id(1)].len(), db.reader().await.usage_list(&pod_id(1)).await.unwrap().len());
     }
 }

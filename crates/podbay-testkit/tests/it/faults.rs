@@ -1,7 +1,7 @@
 //! Faults, as the owner of a pod meets them: each ends in a clear answer, and nothing is lost.
 
 use podbay_core::limits;
-use podbay_core::pod::FailureCode;
+use podbay_core::pod::{FailureCode, Resource};
 use podbay_provider::fake::{Call, Fault, Image};
 use podbay_testkit::{Client, TestServer};
 use serde_json::{Value, json};
@@ -115,6 +115,43 @@ async fn what_can_be_tried_again_is_tried_again_by_itself_and_counted() {
     let first =
         told["data"].as_array().unwrap().iter().find(|event| event["kind"] == "attempt.failed").unwrap();
     assert!(first["text"].as_str().unwrap().starts_with("attempt 1 of 5 failed: "), "{first}");
+}
+
+#[tokio::test]
+async fn a_later_attempt_has_the_image_of_the_first_whatever_the_tag_names_by_then() {
+    const IMAGE: &str = "localhost/podbay/base:latest";
+    let server = TestServer::new().await;
+    server.world.image(IMAGE, Image::default().digest("sha256:first"));
+    server.world.fault(Call::Create, Fault::DiskFull);
+    let (_, id) = order(&server).await;
+    server.settle().await;
+    server.world.image(IMAGE, Image::default().digest("sha256:second"));
+    server.advance(Duration::from_secs(10)).await;
+    let row = server.row(&id).await;
+    let Resource::Present(image) = &row.image else { panic!("{:?}", row.image) };
+    assert_eq!((row.attempt, image.digest.as_str()), (2, "sha256:first"));
+    let (_, other) = order(&server).await;
+    server.settle().await;
+    assert_eq!(server.row(&other).await.image_digest.as_deref(), Some("sha256:second"));
+}
+
+#[tokio::test]
+async fn a_machine_that_goes_without_a_word_is_billed_until_it_was_last_seen() {
+    let mut server = TestServer::new().await;
+    let (ada, id) = order(&server).await;
+    server.settle().await;
+    server.clock.advance(Duration::from_secs(1800));
+    assert_eq!(server.sweep().await.suspects.len(), 0);
+    let name = server.row(&id).await.machine_name();
+    server.world.machine_vanish(&name);
+    drop(ada);
+    // The host is away for an hour, and the server with it.
+    server.clock.advance(Duration::from_secs(3600));
+    server.restart().await;
+    assert_eq!(server.sweep().await.suspects.len(), 1);
+    server.clear().await;
+    let row = &server.user("ada").await.get("/api/v1/pods/history").await.ok()["data"][0];
+    assert_eq!(row["totalBilledPrice"], 0.013, "half an hour at 0.026");
 }
 
 #[tokio::test]
