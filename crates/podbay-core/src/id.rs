@@ -63,6 +63,12 @@ ids! {
     UserId: cuid;
     /// A team.
     TeamId: cuid;
+    /// The wallet of a user or a team.
+    WalletId: cuid;
+    /// An invitation into a team; no secret.
+    InvitationId: hex32;
+    /// Money that the owner of the installation has put into a wallet.
+    CreditId: hex32;
     /// A machine or cluster that pods are placed on.
     HostId: hostname;
 }

@@ -8,6 +8,7 @@
 pub mod id;
 pub mod key;
 pub mod limits;
+pub mod owner;
 pub mod permission;
 pub mod place;
 pub mod pod;
@@ -15,6 +16,9 @@ pub mod published;
 pub mod time;
 pub mod usage;
 
-pub use id::{ApiKeyId, HostId, InstallId, PodId, SshKeyId, TeamId, UserId};
+pub use id::{
+    ApiKeyId, CreditId, HostId, InstallId, InvitationId, PodId, SshKeyId, TeamId, UserId, WalletId,
+};
+pub use owner::Owner;
 pub use time::Timestamp;
 pub use usage::{Micros, PricePerHour};

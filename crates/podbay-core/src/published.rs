@@ -99,6 +99,8 @@ wire_enum! {
     }
     /// `UserRoleEnum`.
     UserRole { Admin = "ADMIN", Manager = "MANAGER", User = "USER", }
+    /// `TeamRoleEnum`. An ADMIN invites, removes, and deletes every resource of the team.
+    TeamRole { Admin = "ADMIN", Member = "MEMBER", }
 }
 
 #[cfg(test)]

@@ -79,10 +79,20 @@ pub fn total(intervals: &[Interval], now: Timestamp) -> Total {
         millis = millis.saturating_add(length);
     }
     Total {
-        billed: Micros(saturate(round_div(numerator, i128::from(MILLIS_PER_HOUR)))),
+        billed: per_hour(numerator),
         millis,
         average: Micros(saturate(round_div(numerator, i128::from(millis.max(1))))),
     }
+}
+
+/// What milliseconds at a price cost, all of them together: rounded half up once.
+#[must_use]
+pub fn billed(parts: &[(PricePerHour, i64)]) -> Micros {
+    per_hour(parts.iter().map(|(price, millis)| i128::from(price.0) * i128::from(*millis)).sum())
+}
+
+fn per_hour(numerator: i128) -> Micros {
+    Micros(saturate(round_div(numerator, i128::from(MILLIS_PER_HOUR))))
 }
 
 fn round_div(numerator: i128, denominator: i128) -> i128 {
@@ -134,6 +144,7 @@ mod tests {
             let whole = total(&[interval(price, start, None)], now);
             let cut = total(&[interval(price, start, Some(start + a)), interval(price, start + a, None)], now);
             prop_assert_eq!(whole, cut);
+            prop_assert_eq!(whole.billed, billed(&[(Micros(price), a), (Micros(price), now.as_millis() - start - a)]));
         }
     }
 }

@@ -127,7 +127,7 @@ impl TryFrom<ApiKeyRow> for ApiKeyRecord {
     }
 }
 
-fn to_hex(bytes: &[u8; 32]) -> String {
+pub(crate) fn to_hex(bytes: &[u8; 32]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -143,7 +143,7 @@ fn from_hex(text: &str) -> Option<[u8; 32]> {
 }
 
 #[derive(sqlx::FromRow)]
-struct SshKeyRow {
+pub(crate) struct SshKeyRow {
     id: String,
     user_id: String,
     name: String,
@@ -227,6 +227,15 @@ impl Tx {
     pub async fn user_list(&mut self) -> Result<Vec<User>> {
         let rows = all!(self, UserRow, "SELECT * FROM users ORDER BY created_at, id")?;
         rows.into_iter().map(User::try_from).collect()
+    }
+
+    /// Writes a user's slug.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] for one that is taken.
+    pub async fn user_set_slug(&mut self, id: &UserId, slug: &str) -> Result<()> {
+        exec!(self, "UPDATE users SET slug = $2 WHERE id = $1", id.as_str(), slug)?;
+        Ok(())
     }
 
     /// Adds an API key.

@@ -12,16 +12,23 @@ mod account;
 mod error;
 mod event;
 mod host;
+mod invitation;
 mod pod;
+mod sharing;
 mod store;
+mod team;
 mod usage;
+mod wallet;
 mod write;
 
 pub use account::{ApiKeyRecord, LAST_USED_PRECISION, SshKeyRecord, User};
 pub use error::StoreError;
 pub use event::Event;
+pub use invitation::Invitation;
 pub use pod::HistorySort;
 pub use store::{BoxFuture, Settings, Store, Tx};
+pub use team::{Member, Membership, Team};
+pub use wallet::{BillingRow, Credit};
 
 /// A part of a list, and how long the whole is.
 #[derive(Clone, Debug, PartialEq)]

@@ -18,7 +18,7 @@ pub enum HistorySort {
 }
 
 #[derive(sqlx::FromRow)]
-struct PodRow {
+pub(crate) struct PodRow {
     id: String,
     user_id: String,
     team_id: Option<String>,
@@ -93,8 +93,32 @@ fn optional_json<T: Serialize>(value: &Option<T>) -> Result<Option<String>> {
     value.as_ref().map(to_json).transpose()
 }
 
-fn pods(rows: Vec<PodRow>) -> Result<Vec<Pod>> {
+pub(crate) fn pods(rows: Vec<PodRow>) -> Result<Vec<Pod>> {
     rows.into_iter().map(Pod::try_from).collect()
+}
+
+/// Whether the user `$1` sees a row: it is personal, or of a team that the user is a member of.
+macro_rules! seen {
+    () => {
+        "owner_id IN (SELECT $1 UNION ALL SELECT team_id FROM team_members WHERE user_id = $1)"
+    };
+}
+
+/// `$2` rows after the first `$3` that the user `$1` sees. Chosen within the index, and read then:
+/// rows are large, and those that are not on the page need not be touched.
+macro_rules! page {
+    ($state:literal, $order:literal) => {
+        concat!(
+            "SELECT * FROM pods WHERE id IN (SELECT id FROM pods WHERE ",
+            $state,
+            " AND ",
+            seen!(),
+            " ORDER BY ",
+            $order,
+            " LIMIT $2 OFFSET $3) ORDER BY ",
+            $order
+        )
+    };
 }
 
 impl Tx {
@@ -108,8 +132,8 @@ impl Tx {
             self,
             "INSERT INTO pods (id, user_id, team_id, host_id, spec, desired, generation, placement, image, machine, \
              attempt, attempt_failed, failure, progress, ready_at, restarts, setbacks, next_at, version, created_at, \
-             updated_at, terminated_at, image_digest) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, \
-             $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)",
+             updated_at, terminated_at, image_digest, owner_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, \
+             $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)",
             pod.id.as_str(),
             pod.user_id.as_str(),
             pod.team_id.as_ref().map(TeamId::as_str),
@@ -135,7 +159,8 @@ impl Tx {
             pod.created_at.as_millis(),
             pod.updated_at.as_millis(),
             pod.terminated_at.map(Timestamp::as_millis),
-            pod.image_digest.as_deref()
+            pod.image_digest.as_deref(),
+            pod.owner().as_str()
         )?;
         Ok(())
     }
@@ -148,35 +173,41 @@ impl Tx {
         opt!(self, PodRow, "SELECT * FROM pods WHERE id = $1", id.as_str())?.map(Pod::try_from).transpose()
     }
 
-    /// A part of a user's live pods, newest first.
+    /// The pod of that id, also an ended one, if the user sees it.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub async fn pod_get_seen(&mut self, user: &UserId, id: &PodId) -> Result<Option<Pod>> {
+        let sql = concat!("SELECT * FROM pods WHERE id = $2 AND ", seen!());
+        opt!(self, PodRow, sql, user.as_str(), id.as_str())?.map(Pod::try_from).transpose()
+    }
+
+    /// A part of the live pods that a user sees, newest first.
     ///
     /// # Errors
     /// The database refuses.
     pub async fn pod_list_live(&mut self, user: &UserId, offset: u64, limit: u64) -> Result<Page<Pod>> {
-        let rows = all!(
-            self,
-            PodRow,
-            "SELECT * FROM pods WHERE user_id = $1 AND terminated_at IS NULL \
-             ORDER BY created_at DESC, id DESC LIMIT $2 OFFSET $3",
-            user.as_str(),
-            bound(limit),
-            bound(offset)
-        )?;
-        let sql = "SELECT COUNT(*) FROM pods WHERE user_id = $1 AND terminated_at IS NULL";
+        let sql = page!("terminated_at IS NULL", "created_at DESC, id DESC");
+        let rows = all!(self, PodRow, sql, user.as_str(), bound(limit), bound(offset))?;
+        let sql = concat!("SELECT COUNT(*) FROM pods WHERE terminated_at IS NULL AND ", seen!());
         let total = opt!(self, (i64,), sql, user.as_str())?;
         Ok(Page { items: pods(rows)?, total: total.map_or(0, |(total,)| total.unsigned_abs()) })
     }
 
-    /// All of a user's live pods, newest first.
+    /// All live pods that a user sees, newest first.
     ///
     /// # Errors
     /// The database refuses.
     pub async fn pod_list_live_of_user(&mut self, user: &UserId) -> Result<Vec<Pod>> {
-        let sql = "SELECT * FROM pods WHERE user_id = $1 AND terminated_at IS NULL ORDER BY created_at DESC, id DESC";
+        let sql = concat!(
+            "SELECT * FROM pods WHERE terminated_at IS NULL AND ",
+            seen!(),
+            " ORDER BY created_at DESC, id DESC"
+        );
         pods(all!(self, PodRow, sql, user.as_str())?)
     }
 
-    /// A user's live pods among those ids, in the order of the ids, each once.
+    /// The live pods that a user sees among those ids, in the order of the ids, each once.
     ///
     /// # Errors
     /// The database refuses.
@@ -190,8 +221,12 @@ impl Tx {
             let rows = all!(
                 self,
                 PodRow,
-                "SELECT * FROM pods WHERE user_id = $17 AND terminated_at IS NULL AND id IN \
-                 ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
+                concat!(
+                    "SELECT * FROM pods WHERE terminated_at IS NULL AND id IN \
+                     ($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) AND ",
+                    seen!()
+                ),
+                user.as_str(),
                 id(0),
                 id(1),
                 id(2),
@@ -207,8 +242,7 @@ impl Tx {
                 id(12),
                 id(13),
                 id(14),
-                id(15),
-                user.as_str()
+                id(15)
             )?;
             let mut rows = pods(rows)?;
             rows.sort_by_key(|pod| chunk.iter().position(|id| **id == pod.id));
@@ -217,7 +251,7 @@ impl Tx {
         Ok(found)
     }
 
-    /// A part of a user's ended pods.
+    /// A part of the ended pods that a user sees.
     ///
     /// # Errors
     /// The database refuses.
@@ -230,25 +264,13 @@ impl Tx {
         limit: u64,
     ) -> Result<Page<Pod>> {
         let sql = match (sort, descending) {
-            (HistorySort::TerminatedAt, true) => {
-                "SELECT * FROM pods WHERE user_id = $1 AND terminated_at IS NOT NULL \
-                 ORDER BY terminated_at DESC, id DESC LIMIT $2 OFFSET $3"
-            }
-            (HistorySort::TerminatedAt, false) => {
-                "SELECT * FROM pods WHERE user_id = $1 AND terminated_at IS NOT NULL \
-                 ORDER BY terminated_at, id LIMIT $2 OFFSET $3"
-            }
-            (HistorySort::CreatedAt, true) => {
-                "SELECT * FROM pods WHERE user_id = $1 AND terminated_at IS NOT NULL \
-                 ORDER BY created_at DESC, id DESC LIMIT $2 OFFSET $3"
-            }
-            (HistorySort::CreatedAt, false) => {
-                "SELECT * FROM pods WHERE user_id = $1 AND terminated_at IS NOT NULL \
-                 ORDER BY created_at, id LIMIT $2 OFFSET $3"
-            }
+            (HistorySort::TerminatedAt, true) => page!("terminated_at IS NOT NULL", "terminated_at DESC, id DESC"),
+            (HistorySort::TerminatedAt, false) => page!("terminated_at IS NOT NULL", "terminated_at, id"),
+            (HistorySort::CreatedAt, true) => page!("terminated_at IS NOT NULL", "created_at DESC, id DESC"),
+            (HistorySort::CreatedAt, false) => page!("terminated_at IS NOT NULL", "created_at, id"),
         };
         let rows = all!(self, PodRow, sql, user.as_str(), bound(limit), bound(offset))?;
-        let sql = "SELECT COUNT(*) FROM pods WHERE user_id = $1 AND terminated_at IS NOT NULL";
+        let sql = concat!("SELECT COUNT(*) FROM pods WHERE terminated_at IS NOT NULL AND ", seen!());
         let total = opt!(self, (i64,), sql, user.as_str())?;
         Ok(Page { items: pods(rows)?, total: total.map_or(0, |(total,)| total.unsigned_abs()) })
     }

@@ -22,10 +22,10 @@ mod spec;
 
 pub use learn::{Effects, Learned, UsageChange, learn, mark_unknown};
 pub use plan::{Decision, Step, View, backoff, plan};
-pub use spec::{PodSpec, PortSpec};
+pub use spec::{PodSpec, PortSpec, Sharing};
 
 use crate::published::{InstallationStatus, PodStatus, Protocol};
-use crate::{HostId, PodId, TeamId, Timestamp, UserId};
+use crate::{HostId, Owner, PodId, TeamId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -292,6 +292,15 @@ impl Pod {
             created_at: now,
             updated_at: now,
             terminated_at: None,
+        }
+    }
+
+    /// Who it belongs to and who pays for it.
+    #[must_use]
+    pub fn owner(&self) -> Owner {
+        match &self.team_id {
+            Some(team) => Owner::Team(team.clone()),
+            None => Owner::User(self.user_id.clone()),
         }
     }
 

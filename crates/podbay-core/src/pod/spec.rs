@@ -1,6 +1,6 @@
 //! What a pod was asked to be.
 
-use crate::PricePerHour;
+use crate::{PricePerHour, UserId};
 use crate::published::{GpuType, ImageName, Protocol, Security, Socket};
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +11,19 @@ pub struct PortSpec {
     pub number: u16,
     /// TCP or UDP.
     pub protocol: Protocol,
+}
+
+/// Whose SSH keys a team's pod lets in, beside those of the one who made it. Only members count, as
+/// long as they are members.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Sharing {
+    /// Nobody's.
+    #[default]
+    Nobody,
+    /// All members'.
+    Team,
+    /// These members'.
+    Members(Vec<UserId>),
 }
 
 /// What a pod was asked to be, complete: nothing in it depends on configuration that may change later.

@@ -9,3 +9,4 @@ mod faults;
 mod harness;
 mod places;
 mod pods;
+mod teams;

@@ -1,0 +1,71 @@
+//! Whose SSH keys are in which pod.
+
+use crate::pod::{PodRow, pods};
+use crate::{Result, SshKeyRecord, Tx, all, exec};
+use podbay_core::pod::{Pod, Sharing};
+use podbay_core::{PodId, TeamId, UserId};
+
+impl Tx {
+    /// Writes with whom a pod that has just been added is shared.
+    ///
+    /// # Errors
+    /// [`crate::StoreError::Conflict`] for a member who is named twice, or who is no user.
+    pub async fn pod_share(&mut self, id: &PodId, sharing: &Sharing) -> Result<()> {
+        match sharing {
+            Sharing::Nobody => {}
+            Sharing::Team => {
+                exec!(self, "UPDATE pods SET shared_with_team = TRUE WHERE id = $1", id.as_str())?;
+            }
+            Sharing::Members(members) => {
+                for member in members {
+                    let sql = "INSERT INTO pod_members (pod_id, user_id) VALUES ($1, $2)";
+                    exec!(self, sql, id.as_str(), member.as_str())?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The SSH keys that a pod lets in now, oldest first: of its maker, or, for a team's pod, of
+    /// those members who made it or whom it is shared with.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub async fn ssh_key_list_of_pod(&mut self, pod: &Pod) -> Result<Vec<SshKeyRecord>> {
+        if pod.team_id.is_none() {
+            return self.ssh_key_all(&pod.user_id).await;
+        }
+        let rows = all!(
+            self,
+            crate::account::SshKeyRow,
+            "SELECT k.* FROM pods p JOIN team_members m ON m.team_id = p.team_id \
+             JOIN ssh_keys k ON k.user_id = m.user_id WHERE p.id = $1 AND (m.user_id = p.user_id \
+             OR p.shared_with_team OR m.user_id IN (SELECT user_id FROM pod_members WHERE pod_id = p.id)) \
+             ORDER BY k.created_at, k.id",
+            pod.id.as_str()
+        )?;
+        Ok(rows.into_iter().map(SshKeyRecord::from).collect())
+    }
+
+    /// All live pods that may hold SSH keys of a user: a pod that does is among them.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub async fn pod_list_with_keys_of(&mut self, user: &UserId) -> Result<Vec<Pod>> {
+        let sql = "SELECT * FROM pods WHERE terminated_at IS NULL AND id IN ( \
+                   SELECT id FROM pods WHERE user_id = $1 AND terminated_at IS NULL \
+                   UNION SELECT p.id FROM team_members m JOIN pods p ON p.owner_id = m.team_id \
+                   WHERE m.user_id = $1 AND p.terminated_at IS NULL AND p.shared_with_team \
+                   UNION SELECT pod_id FROM pod_members WHERE user_id = $1)";
+        pods(all!(self, PodRow, sql, user.as_str())?)
+    }
+
+    /// All live pods of a team.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub async fn pod_list_of_team(&mut self, team: &TeamId) -> Result<Vec<Pod>> {
+        let sql = "SELECT * FROM pods WHERE owner_id = $1 AND terminated_at IS NULL";
+        pods(all!(self, PodRow, sql, team.as_str())?)
+    }
+}
