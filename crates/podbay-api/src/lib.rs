@@ -10,6 +10,7 @@
 
 pub mod api_keys;
 pub mod availability;
+pub mod billing;
 mod check;
 #[cfg(feature = "client")]
 pub mod client;
@@ -19,6 +20,7 @@ pub mod page;
 pub mod paths;
 pub mod pods;
 pub mod ssh_keys;
+pub mod teams;
 mod term;
 pub mod users;
 

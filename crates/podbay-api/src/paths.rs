@@ -31,6 +31,30 @@ pub const SSH_KEYS: &str = "/ssh_keys";
 pub const SSH_KEY: &str = "/ssh_keys/{id}";
 /// Who the key belongs to.
 pub const WHOAMI: &str = "/user/whoami";
+/// The caller's name in addresses: PATCH.
+pub const USER_SLUG: &str = "/user/slug";
+/// The caller's teams.
+pub const USER_TEAMS: &str = "/user/teams";
+/// Teams: POST makes one (an addition).
+pub const TEAMS: &str = "/teams";
+/// One team: PATCH, DELETE (an addition).
+pub const TEAM: &str = "/teams/{id}";
+/// Its members.
+pub const TEAM_MEMBERS: &str = "/teams/{id}/members";
+/// One of them: PATCH, DELETE (an addition).
+pub const TEAM_MEMBER: &str = "/teams/{id}/members/{user}";
+/// Its invitations: GET lists, POST makes one (an addition).
+pub const INVITATIONS: &str = "/teams/{id}/invitations";
+/// One of them: DELETE (an addition).
+pub const INVITATION: &str = "/teams/{id}/invitations/{invitation}";
+/// Where an invitation is accepted: POST, with or without a key (an addition).
+pub const INVITATION_ACCEPT: &str = "/invitations/{id}/accept";
+/// A wallet.
+pub const WALLET: &str = "/billing/wallet";
+/// Credits: POST makes one (an addition).
+pub const CREDITS: &str = "/billing/credits";
+/// Users: GET lists, POST makes one (an addition).
+pub const USERS: &str = "/users";
 /// API keys: GET lists, POST makes (an addition).
 pub const API_KEYS: &str = "/api_keys";
 /// One API key: DELETE revokes (an addition).

@@ -1,5 +1,7 @@
 //! Who a key belongs to, and what it may do.
 
+use crate::check::parse;
+use crate::error::FieldError;
 use crate::term::{Term, null_as_default};
 use podbay_core::permission::{Level, Scope, Scopes};
 use podbay_core::published::UserRole;
@@ -33,7 +35,7 @@ pub struct WhoAmI {
     /// Published; false here.
     #[serde(default)]
     pub is_banned: bool,
-    /// Published; true here, as there is nothing to prepay.
+    /// Published; whether pods can be ordered without credit.
     #[serde(default)]
     pub skip_prepay: bool,
     /// Published; empty here.
@@ -42,6 +44,75 @@ pub struct WhoAmI {
     /// What the key may do; null for a scope means nothing.
     #[serde(default, deserialize_with = "null_as_default")]
     pub scope: BTreeMap<String, Option<Access>>,
+}
+
+/// A user, as the owner of the installation sees it (an addition).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct User {
+    /// Id.
+    pub id: String,
+    /// Name.
+    pub name: String,
+    /// Mail address.
+    pub email: String,
+    /// Name in addresses.
+    pub slug: Option<String>,
+    /// Role in the installation.
+    pub role: Term<UserRole>,
+    /// When the account was made.
+    pub created_at: String,
+}
+
+/// A new user: the only time that the first API key is shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserCreated {
+    /// The user.
+    #[serde(flatten)]
+    pub user: User,
+    /// The whole key.
+    pub key: String,
+}
+
+/// A user to make.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CreateUser {
+    /// Name; unique.
+    pub name: String,
+    /// Mail address.
+    pub email: String,
+}
+
+impl CreateUser {
+    /// Reads a body.
+    ///
+    /// # Errors
+    /// Every field that is wrong.
+    pub fn parse(body: &Value) -> Result<Self, Vec<FieldError>> {
+        parse(body, |fields| {
+            let name = fields.required("name", crate::check::name);
+            let email = fields.required("email", crate::teams::email);
+            fields.deny_others();
+            Some(Self { name: name?, email: email? })
+        })
+    }
+}
+
+/// The caller's new name in addresses.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SetSlug {
+    /// The name.
+    pub slug: String,
+}
+
+impl SetSlug {
+    /// Reads a body.
+    ///
+    /// # Errors
+    /// Every field that is wrong.
+    pub fn parse(body: &Value) -> Result<Self, Vec<FieldError>> {
+        parse(body, |fields| Some(Self { slug: fields.required("slug", crate::teams::slug)? }))
+    }
 }
 
 /// How far a key may go within a scope.

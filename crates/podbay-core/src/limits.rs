@@ -30,7 +30,7 @@ pub const SLUG_CHARS: std::ops::RangeInclusive<usize> = 3..=30;
 /// Most teams that a user is a member of.
 pub const TEAMS_MAX: usize = 100;
 /// Most members of a team.
-pub const TEAM_MEMBERS_MAX: usize = 500;
+pub const TEAM_MEMBERS_MAX: usize = 100;
 /// Most invitations of a team that wait to be accepted.
 pub const INVITATIONS_MAX: usize = 100;
 /// How long an invitation can be accepted if it says nothing, in hours.
@@ -42,7 +42,7 @@ pub const BILLING_LIMIT_DEFAULT: u32 = 20;
 /// Most rows of a bill that one call returns (published).
 pub const BILLING_LIMIT_MAX: u32 = 100;
 /// Most dollars of one credit, either way.
-pub const CREDIT_DOLLARS_MAX: f64 = 1_000_000_000.0;
+pub const CREDIT_DOLLARS_MAX: f64 = 1_000_000.0;
 /// Largest `gpuCount` that is taken seriously before the offer is looked up.
 pub const GPU_COUNT_MAX: u32 = 1_024;
 /// Largest disk, memory or vCPU number in a request.
@@ -74,8 +74,6 @@ pub const SWEEP_EVERY: Duration = Duration::from_secs(15);
 pub const ORPHAN_GRACE: Duration = Duration::from_secs(60);
 /// Pods that are in a pass at the same time.
 pub const RECONCILE_PARALLEL_MAX: usize = 1024;
-/// Pods whose SSH keys are written at the same time.
-pub const KEYS_PARALLEL_MAX: usize = 8;
 /// Steps at the same time, but those that wait for a registry or for SSH.
 pub const STEPS_PARALLEL_MAX: usize = 16;
 /// Image fetches at the same time. Apart from the other steps, so that a slow registry holds up
@@ -88,8 +86,8 @@ const _: () = {
     assert!(PAGE_SIZE_MAX <= PAGE_SIZE_LEGACY_MAX);
     assert!(BILLING_LIMIT_DEFAULT <= BILLING_LIMIT_MAX);
     assert!(INVITATION_HOURS_DEFAULT <= INVITATION_HOURS_MAX);
-    // The list of members and that of teams are read in one page by a published client.
-    assert!(TEAMS_MAX <= PAGE_LIMIT_DEFAULT as usize);
+    // A published client reads only the first page of these two lists.
+    assert!(TEAMS_MAX <= PAGE_LIMIT_DEFAULT as usize && TEAM_MEMBERS_MAX <= PAGE_LIMIT_DEFAULT as usize);
     assert!(LOG_TAIL_DEFAULT <= LOG_TAIL_MAX);
     assert!(STEPS_PARALLEL_MAX + FETCHES_PARALLEL_MAX <= RECONCILE_PARALLEL_MAX);
     assert!(BACKOFF_MIN.as_millis() < BACKOFF_MAX.as_millis());

@@ -35,6 +35,8 @@ pub struct Config {
     pub ports: PortsConfig,
     /// What things cost, in dollars.
     pub prices: PricesConfig,
+    /// Who pays when.
+    pub billing: BillingConfig,
     /// What offers say of the place.
     pub place: PlaceConfig,
     /// Sizes offered without GPU.
@@ -83,6 +85,17 @@ pub struct PricesConfig {
     pub gpu_default: f64,
     /// One GPU, by published type.
     pub gpu: BTreeMap<GpuType, f64>,
+}
+
+/// `[billing]`
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BillingConfig {
+    /// Whether an order needs a balance above zero.
+    pub prepaid: bool,
+    /// What wallets show while nothing is paid in advance, in dollars. Large: clients refuse to
+    /// order what it does not cover.
+    pub unlimited_balance_usd: f64,
 }
 
 /// `[place]`
@@ -135,6 +148,7 @@ impl Default for Config {
             engine: EngineConfig::default(),
             ports: PortsConfig::default(),
             prices: PricesConfig::default(),
+            billing: BillingConfig::default(),
             place: PlaceConfig::default(),
             cpu_sizes: vec![
                 size(1, 2, 10),
@@ -168,6 +182,12 @@ impl Default for PricesConfig {
     }
 }
 
+impl Default for BillingConfig {
+    fn default() -> Self {
+        Self { prepaid: false, unlimited_balance_usd: 1_000_000.0 }
+    }
+}
+
 impl Default for PlaceConfig {
     fn default() -> Self {
         Self {
@@ -198,6 +218,8 @@ const KEYS: &[&str] = &[
     "prices.memory_gb",
     "prices.gpu_default",
     "prices.gpu",
+    "billing.prepaid",
+    "billing.unlimited_balance_usd",
     "place.region",
     "place.country",
     "place.data_center",
@@ -294,6 +316,9 @@ impl Config {
         let mut all = prices.iter().chain(self.prices.gpu.values());
         if all.any(|dollars| *dollars < 0.0 || Micros::from_dollars(*dollars).is_none()) {
             return wrong("prices", "a price is a number of dollars per hour, zero or more");
+        }
+        if !(self.billing.unlimited_balance_usd > 0.0 && self.billing.unlimited_balance_usd.is_finite()) {
+            return wrong("billing.unlimited_balance_usd", "write a number of dollars above zero");
         }
         if self.cpu_sizes.iter().any(|size| size.vcpus == 0 || size.memory_gb == 0 || size.disk_gb == 0) {
             return wrong("cpu_sizes", "each size needs `vcpus`, `memory_gb` and `disk_gb` above zero");

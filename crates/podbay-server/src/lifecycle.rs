@@ -1,6 +1,6 @@
 //! From an empty folder to a running server, and back.
 
-use crate::app::{App, Chance, Clock, Error, Parts, Tuning, owner};
+use crate::app::{App, Chance, Clock, Error, KeysOf, Parts, Tuning, owner};
 use crate::config::Config;
 use crate::reconcile::Driver;
 use crate::{http, tasks};
@@ -114,8 +114,8 @@ async fn start_tasks(app: &Arc<App>) -> anyhow::Result<tokio::task::JoinSet<()>>
     if live > 0 {
         tracing::info!(live, "taking up the pods that were there before");
     }
-    for user in app.store.reader().await?.user_list().await? {
-        app.keys_touch(&user.id);
+    for (pod, _) in app.store.reader().await?.pod_live_ids().await? {
+        app.keys_touch(KeysOf::Pod(pod));
     }
     let mut background = tokio::task::JoinSet::new();
     background.spawn(Driver::run(app.clone()));

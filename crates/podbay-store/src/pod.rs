@@ -264,7 +264,9 @@ impl Tx {
         limit: u64,
     ) -> Result<Page<Pod>> {
         let sql = match (sort, descending) {
-            (HistorySort::TerminatedAt, true) => page!("terminated_at IS NOT NULL", "terminated_at DESC, id DESC"),
+            (HistorySort::TerminatedAt, true) => {
+                page!("terminated_at IS NOT NULL", "terminated_at DESC, id DESC")
+            }
             (HistorySort::TerminatedAt, false) => page!("terminated_at IS NOT NULL", "terminated_at, id"),
             (HistorySort::CreatedAt, true) => page!("terminated_at IS NOT NULL", "created_at DESC, id DESC"),
             (HistorySort::CreatedAt, false) => page!("terminated_at IS NOT NULL", "created_at, id"),

@@ -84,17 +84,37 @@ impl TestServer {
 
     /// The client of a user with a full key, made at the first call.
     pub async fn user(&self, name: &str) -> Client {
+        self.user_with(name, UserRole::User).await
+    }
+
+    /// The client of the owner of the installation, made at the first call.
+    pub async fn owner(&self) -> Client {
+        self.user_with("owner", UserRole::Admin).await
+    }
+
+    async fn user_with(&self, name: &str, role: UserRole) -> Client {
         let known = self.keys.lock().expect("keys").get(name).cloned();
         let key = match known {
             Some(key) => key,
             None => {
-                let made = owner::user_create(&self.app, name, UserRole::User).await;
+                let made = owner::user_create(&self.app, name, role).await;
                 let key = made.expect("a user").1.reveal();
                 self.keys.lock().expect("keys").insert(name.to_owned(), key.clone());
                 key
             }
         };
         Client::new(self.router.clone(), Some(key))
+    }
+
+    /// A new user who joins a team by an invitation of `admin`; their client and their id.
+    pub async fn member(&self, admin: &Client, team: &str, name: &str, role: &str) -> (Client, String) {
+        let invited =
+            admin.post(&format!("/api/v1/teams/{team}/invitations"), &json!({ "role": role })).await.ok();
+        let body = json!({ "name": name, "email": format!("{name}@example.org") });
+        let joined = self.anonymous().post(invited["path"].as_str().expect("a path"), &body).await.ok();
+        let key = joined["key"].as_str().expect("a first key").to_owned();
+        self.keys.lock().expect("keys").insert(name.to_owned(), key.clone());
+        (self.anonymous().with_key(&key), joined["userId"].as_str().expect("an id").to_owned())
     }
 
     /// A client without a key.

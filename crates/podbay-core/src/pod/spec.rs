@@ -1,7 +1,7 @@
 //! What a pod was asked to be.
 
-use crate::{PricePerHour, UserId};
 use crate::published::{GpuType, ImageName, Protocol, Security, Socket};
+use crate::{PricePerHour, UserId};
 use serde::{Deserialize, Serialize};
 
 /// A port inside a pod.

@@ -1,7 +1,7 @@
 //! Time and chance, as values that tests replace.
 
 use podbay_core::key::ApiKey;
-use podbay_core::{ApiKeyId, InstallId, PodId, SshKeyId, Timestamp, UserId};
+use podbay_core::{ApiKeyId, CreditId, InstallId, InvitationId, PodId, SshKeyId, TeamId, Timestamp, UserId};
 use rand::rngs::StdRng;
 use rand::{Rng, RngCore, SeedableRng};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -81,6 +81,24 @@ impl Chance {
     #[must_use]
     pub fn user_id(&self) -> UserId {
         UserId::from_bits(self.bits())
+    }
+
+    /// A team id.
+    #[must_use]
+    pub fn team_id(&self) -> TeamId {
+        TeamId::from_bits(self.bits())
+    }
+
+    /// An invitation id.
+    #[must_use]
+    pub fn invitation_id(&self) -> InvitationId {
+        InvitationId::from_bits(self.bits())
+    }
+
+    /// A credit id.
+    #[must_use]
+    pub fn credit_id(&self) -> CreditId {
+        CreditId::from_bits(self.bits())
     }
 
     /// An installation id.

@@ -18,6 +18,12 @@ pub enum Error {
     /// client recognises missing capacity.
     #[error("This API key lacks the permission {0}; use a key that has it")]
     Forbidden(Permission),
+    /// The key is good, but its user may not do this to a thing that the user may see.
+    #[error("{0}")]
+    Denied(String),
+    /// There is no money left of what was paid in advance.
+    #[error("{0}")]
+    PaymentRequired(String),
     /// There is no such thing, or it is somebody else's.
     #[error("Not found")]
     NotFound,

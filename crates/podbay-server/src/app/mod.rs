@@ -6,10 +6,15 @@
 pub mod api_keys;
 pub mod chance;
 pub mod error;
+pub mod invitations;
 pub mod offers;
 pub mod owner;
 pub mod pods;
+pub mod sharing;
 pub mod ssh_keys;
+pub mod teams;
+pub mod users;
+pub mod wallet;
 
 pub use chance::{Chance, Clock};
 pub use error::Error;
@@ -18,10 +23,10 @@ use crate::config::Config;
 use crate::reconcile::Driver;
 use podbay_core::permission::{Permission, Scopes};
 use podbay_core::published::UserRole;
-use podbay_core::{ApiKeyId, HostId, InstallId, PodId, Timestamp, UserId};
+use podbay_core::{ApiKeyId, HostId, InstallId, PodId, TeamId, Timestamp, UserId};
 use podbay_provider::Provider;
 use podbay_store::Store;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::broadcast;
@@ -63,8 +68,8 @@ pub struct App {
     pub driver: Driver,
     /// Ids of pods whose end has just been recorded.
     pub ended: broadcast::Sender<PodId>,
-    /// Users whose SSH keys must be written to their running pods.
-    pub keys_dirty: Mutex<std::collections::BTreeSet<UserId>>,
+    /// What has changed since the SSH keys of running pods were last written.
+    pub keys_dirty: Mutex<BTreeSet<KeysOf>>,
     /// Wakes the task that writes them.
     pub keys_changed: tokio::sync::Notify,
     /// See [`Tuning`].
@@ -72,6 +77,17 @@ pub struct App {
     /// Rendered replies, kept until the next write.
     pub replies: crate::http::Cache,
     actors: Mutex<(u64, HashMap<ApiKeyId, podbay_store::ApiKeyRecord>)>,
+}
+
+/// Where the SSH keys that pods let in may have changed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum KeysOf {
+    /// In one pod.
+    Pod(PodId),
+    /// In every pod that lets the user in.
+    User(UserId),
+    /// In every pod of the team.
+    Team(TeamId),
 }
 
 /// What [`App::new`] is made of.
@@ -152,10 +168,10 @@ impl App {
         Ok(record)
     }
 
-    /// Marks a user's SSH keys for distribution.
-    pub fn keys_touch(&self, user: &UserId) {
+    /// Marks SSH keys for distribution.
+    pub fn keys_touch(&self, changed: KeysOf) {
         if let Ok(mut dirty) = self.keys_dirty.lock() {
-            dirty.insert(user.clone());
+            dirty.insert(changed);
         }
         self.keys_changed.notify_one();
     }

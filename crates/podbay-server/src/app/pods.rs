@@ -2,7 +2,7 @@
 
 use super::error::wrong_value;
 use super::offers::{Stocked, offers};
-use super::{Actor, App, Error};
+use super::{Actor, App, Error, sharing, wallet};
 use podbay_api::FieldError;
 use podbay_api::pods::{CreatePod, PodRequest};
 use podbay_core::place::Terms;
@@ -17,8 +17,9 @@ use std::collections::HashMap;
 /// Orders a pod.
 ///
 /// # Errors
-/// [`Error::Invalid`] for what does not match an offer; [`Error::Conflict`] when nothing is free
-/// or the price is above `max_price`.
+/// [`Error::Invalid`] for what does not match an offer, and for a team or members that are none;
+/// [`Error::PaymentRequired`]; [`Error::Conflict`] when nothing is free or the price is above
+/// `max_price`.
 pub async fn pod_create(app: &App, actor: &Actor, order: CreatePod) -> Result<Pod, Error> {
     let (stocked, terms, free) = offers(app).await?;
     let chosen = stocked.into_iter().find(|stocked| stocked.offer.cloud_id == order.pod.cloud_id);
@@ -36,11 +37,19 @@ pub async fn pod_create(app: &App, actor: &Actor, order: CreatePod) -> Result<Po
     }
     let now = app.now();
     let id = app.chance.pod_id(now);
-    let pod = Pod::new(id.clone(), actor.user.clone(), named(spec, &id), empty_placement(app), now);
-    let ports = app.config.ports;
+    let (team_id, sharing) = sharing::asked(&order)?;
+    let made = Pod::new(id.clone(), actor.user.clone(), named(spec, &id), empty_placement(app), now);
+    let pod = Pod { team_id, ..made };
+    let (ports, prepaid) = (app.config.ports, app.config.billing.prepaid);
     let start = app.chance.port(ports.first, ports.last);
     let created = app.store.write(move |tx| {
-        Box::pin(async move { insert(tx, pod, chosen, ports.first..=ports.last, start, now).await })
+        Box::pin(async move {
+            sharing::admit(tx, &pod, &sharing).await?;
+            wallet::afford(tx, prepaid, &pod.owner(), now).await?;
+            let pod = insert(tx, pod, chosen, ports.first..=ports.last, start, now).await?;
+            sharing::share(tx, &pod, &sharing, now).await?;
+            Ok::<_, Error>(pod)
+        })
     });
     let pod = created.await?;
     app.driver.wake(&pod.id);
@@ -151,12 +160,7 @@ fn mismatches(order: &CreatePod, chosen: &Stocked, terms: &Terms) -> Vec<FieldEr
     if order.disks.as_ref().is_some_and(|disks| !disks.is_empty()) {
         wrong("body.disks", "this server has no persistent disks".into());
     }
-    if order.team.is_some()
-        || order.shared_with_team
-        || order.team_member_ids.as_ref().is_some_and(|members| !members.is_empty())
-    {
-        wrong("body.team.teamId", "no such team".into());
-    }
+    errors.extend(sharing::asked(order).err().unwrap_or_default());
     errors
 }
 
@@ -191,7 +195,7 @@ async fn insert(
     Ok(pod)
 }
 
-/// The caller's live pods, newest first.
+/// The live pods that the caller sees, newest first: personal ones, and those of the caller's teams.
 ///
 /// # Errors
 /// The database does not answer.
@@ -199,7 +203,7 @@ pub async fn pod_list(app: &App, actor: &Actor, offset: u64, limit: u64) -> Resu
     Ok(app.store.reader().await?.pod_list_live(&actor.user, offset, limit).await?)
 }
 
-/// The caller's live pods among `ids`; all of them if `ids` is empty. Unknown ones are left out.
+/// The live pods that the caller sees among `ids`; all of them if `ids` is empty. Unknown ones are left out.
 ///
 /// # Errors
 /// [`Error::Invalid`] for more ids than one call may name.
@@ -216,17 +220,17 @@ pub async fn pod_status(app: &App, actor: &Actor, ids: &[String]) -> Result<Vec<
     Ok(tx.pod_list_by_ids(&actor.user, &known).await?)
 }
 
-/// One live pod of the caller.
+/// One live pod that the caller sees.
 ///
 /// # Errors
 /// [`Error::NotFound`], also for somebody else's and for one that is in the history.
 pub async fn pod_get(app: &App, actor: &Actor, id: &str) -> Result<Pod, Error> {
-    owned(&mut app.store.reader().await?, &actor.user, id).await
+    seen(&mut app.store.reader().await?, &actor.user, id).await
 }
 
-async fn owned(tx: &mut Tx, user: &UserId, id: &str) -> Result<Pod, Error> {
+async fn seen(tx: &mut Tx, user: &UserId, id: &str) -> Result<Pod, Error> {
     let id = PodId::parse(id).ok_or(Error::NotFound)?;
-    let pod = tx.pod_get(&id).await?.filter(|pod| pod.user_id == *user && pod.terminated_at.is_none());
+    let pod = tx.pod_get_seen(user, &id).await?.filter(|pod| pod.terminated_at.is_none());
     pod.ok_or(Error::NotFound)
 }
 
@@ -234,19 +238,22 @@ async fn owned(tx: &mut Tx, user: &UserId, id: &str) -> Result<Pod, Error> {
 /// machine to be gone, and answers whether it is.
 ///
 /// # Errors
-/// [`Error::NotFound`].
+/// [`Error::NotFound`]; [`Error::Denied`] for a team's pod that somebody else made, but to an ADMIN
+/// of the team.
 pub async fn pod_delete(app: &App, actor: &Actor, id: &str) -> Result<bool, Error> {
     let mut ended = app.ended.subscribe();
     let (user, now, id) = (actor.user.clone(), app.now(), id.to_owned());
     let deleted = app.store.write(move |tx| {
         Box::pin(async move {
             tx.pod_lock(&PodId::parse(&id).ok_or(Error::NotFound)?).await?;
-            let pod = owned(tx, &user, &id).await?;
+            let pod = seen(tx, &user, &id).await?;
+            sharing::may_delete(tx, &pod.owner(), &pod.user_id, &user).await?;
             if pod.desired != Desired::Gone {
                 tx.pod_set_gone(&pod.id, now).await?;
                 tx.usage_close(&pod.id, now).await?;
-                tx.event_insert(Some(&pod.id), now, "pod.delete_requested", "the user deleted the pod")
-                    .await?;
+                let name = tx.user_get(&user).await?.map_or_else(|| user.to_string(), |user| user.name);
+                let text = format!("{name} deleted the pod");
+                tx.event_insert(Some(&pod.id), now, "pod.delete_requested", &text).await?;
             }
             Ok::<_, Error>(pod.id)
         })
@@ -275,9 +282,11 @@ pub struct Past {
     pub pod: Pod,
     /// Its bill.
     pub total: Total,
+    /// Name of the user who made it.
+    pub made_by: Option<String>,
 }
 
-/// The caller's ended pods.
+/// The ended pods that the caller sees.
 ///
 /// # Errors
 /// The database does not answer.
@@ -288,18 +297,25 @@ pub async fn pod_history(
     descending: bool,
     offset: u64,
     limit: u64,
-) -> Result<(Page<Past>, Option<String>), Error> {
+) -> Result<Page<Past>, Error> {
     let mut tx = app.store.reader().await?;
     let page = tx.pod_list_history(&actor.user, sort, descending, offset, limit).await?;
     let ids: Vec<PodId> = page.items.iter().map(|pod| pod.id.clone()).collect();
     let mut usage: HashMap<_, _> = tx.usage_of(&ids).await?;
-    let name = tx.user_get(&actor.user).await?.map(|user| user.name);
+    let mut names: HashMap<UserId, Option<String>> = HashMap::new();
+    for pod in &page.items {
+        if !names.contains_key(&pod.user_id) {
+            let name = tx.user_get(&pod.user_id).await?.map(|user| user.name);
+            names.insert(pod.user_id.clone(), name);
+        }
+    }
     let now = app.now();
     let items = page.items.into_iter().map(|pod| {
         let intervals = usage.remove(&pod.id).unwrap_or_default();
-        Past { total: total(&intervals, now), pod }
+        let made_by = names.get(&pod.user_id).cloned().flatten();
+        Past { total: total(&intervals, now), made_by, pod }
     });
-    Ok((Page { items: items.collect(), total: page.total }, name))
+    Ok(Page { items: items.collect(), total: page.total })
 }
 
 /// The last lines that a pod's command wrote.
@@ -328,6 +344,6 @@ pub async fn pod_events(
 ) -> Result<Vec<Event>, Error> {
     let id = PodId::parse(id).ok_or(Error::NotFound)?;
     let mut tx = app.store.reader().await?;
-    tx.pod_get(&id).await?.filter(|pod| pod.user_id == actor.user).ok_or(Error::NotFound)?;
+    tx.pod_get_seen(&actor.user, &id).await?.ok_or(Error::NotFound)?;
     Ok(tx.event_list(&id, after, limit).await?)
 }

@@ -1,7 +1,7 @@
-//! SSH public keys of an account. All of them are installed in every pod of the account, and a
-//! change reaches running pods within a second.
+//! SSH public keys of an account. All of them are installed in every pod that lets the account in,
+//! and a change reaches running pods within a second.
 
-use super::{Actor, App, Error};
+use super::{Actor, App, Error, KeysOf};
 use podbay_core::{SshKeyId, limits};
 use podbay_store::{Page, SshKeyRecord, StoreError};
 use russh::keys::{HashAlg, PublicKey};
@@ -62,7 +62,7 @@ pub async fn ssh_key_add(
         })
     });
     let record = added.await?;
-    app.keys_touch(&actor.user);
+    app.keys_touch(KeysOf::User(actor.user.clone()));
     Ok(record)
 }
 
@@ -80,7 +80,7 @@ pub async fn ssh_key_delete(app: &App, actor: &Actor, id: &str) -> Result<(), Er
     if !deleted {
         return Err(Error::NotFound);
     }
-    app.keys_touch(&actor.user);
+    app.keys_touch(KeysOf::User(actor.user.clone()));
     Ok(())
 }
 

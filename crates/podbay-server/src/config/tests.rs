@@ -29,6 +29,8 @@ fn every_key_can_be_overridden_from_the_environment() {
         ("PODBAY_PRICES_MEMORY_GB", "0.25"),
         ("PODBAY_PRICES_GPU_DEFAULT", "7.5"),
         ("PODBAY_PRICES_GPU", "{ H100_80GB = 2.5 }"),
+        ("PODBAY_BILLING_PREPAID", "true"),
+        ("PODBAY_BILLING_UNLIMITED_BALANCE_USD", "7"),
         ("PODBAY_PLACE_REGION", "eu_west"),
         ("PODBAY_PLACE_COUNTRY", "DE"),
         ("PODBAY_PLACE_DATA_CENTER", "cellar"),
@@ -59,6 +61,8 @@ fn mistakes_are_explained_by_line() {
     assert!(error.contains("PODBAY_ENGINE_VCPUS"), "{error}");
     let error = load("[ports]\nfirst = 9000\nlast = 8000\n", &[]).unwrap_err();
     assert!(error.starts_with("ports:"), "{error}");
+    let error = load("[billing]\nunlimited_balance_usd = 0\n", &[]).unwrap_err();
+    assert_eq!(error, "billing.unlimited_balance_usd: write a number of dollars above zero");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The guard in front of every route: who calls, and may they.
 
 use super::reply::panicked;
-use crate::app::{App, Error, api_keys};
+use crate::app::{Actor, App, Error, api_keys};
 use axum::extract::{Request, State};
 use axum::http::HeaderMap;
 use axum::http::Method;
@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use podbay_core::permission::Permission;
 use std::sync::Arc;
 
-/// Lets a request pass with its [`crate::app::Actor`], or answers 401 or 403.
+/// Lets a request pass with its [`Actor`], or answers 401 or 403.
 pub(super) async fn guard(
     State((app, permission)): State<(Arc<App>, Permission)>,
     mut request: Request,
@@ -20,22 +20,38 @@ pub(super) async fn guard(
     match check(&app, permission, request.headers()).await {
         Ok(actor) => {
             request.extensions_mut().insert(actor);
-            if request.method() == Method::GET {
-                return next.run(request).await;
-            }
-            // A call that changes something runs to its end, whoever hangs up: its rows are written
-            // either way, and the wake that follows them must not be lost.
-            match tokio::spawn(next.run(request)).await {
-                Ok(response) => response,
-                Err(error) if error.is_panic() => panicked(error.into_panic()),
-                Err(error) => Error::Unavailable(error.to_string()).into_response(),
-            }
+            to_its_end(request, next).await
         }
         Err(error) => error.into_response(),
     }
 }
 
-async fn check(app: &App, permission: Permission, headers: &HeaderMap) -> Result<crate::app::Actor, Error> {
+/// A call that changes something runs to its end, whoever hangs up: its rows are written either
+/// way, and the wake that follows them must not be lost.
+pub(super) async fn to_its_end(request: Request, next: Next) -> Response {
+    if request.method() == Method::GET {
+        return next.run(request).await;
+    }
+    match tokio::spawn(next.run(request)).await {
+        Ok(response) => response,
+        Err(error) if error.is_panic() => panicked(error.into_panic()),
+        Err(error) => Error::Unavailable(error.to_string()).into_response(),
+    }
+}
+
+/// Who calls, where a key is not needed; but one that is given must be good for it.
+pub(super) async fn caller(
+    app: &App,
+    permission: Permission,
+    headers: &HeaderMap,
+) -> Result<Option<Actor>, Error> {
+    match check(app, permission, headers).await {
+        Err(Error::NotAuthenticated) => Ok(None),
+        other => other.map(Some),
+    }
+}
+
+async fn check(app: &App, permission: Permission, headers: &HeaderMap) -> Result<Actor, Error> {
     let header = headers.get(AUTHORIZATION).ok_or(Error::NotAuthenticated)?;
     let header = header.to_str().map_err(|_| Error::InvalidToken)?;
     let (scheme, token) = header.split_once(' ').unwrap_or((header, ""));

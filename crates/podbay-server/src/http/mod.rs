@@ -7,13 +7,16 @@
 mod api_keys;
 mod auth;
 mod availability;
+mod billing;
 mod body;
 mod cache;
 mod health;
+mod invitations;
 mod params;
 mod pods;
 mod reply;
 mod ssh_keys;
+mod teams;
 mod users;
 mod view;
 
@@ -22,7 +25,7 @@ pub use cache::Cache;
 use crate::app::{App, Error};
 use axum::Router;
 use axum::http::Method;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{MethodRouter, delete, get, patch, post};
 use podbay_core::permission::{Level::Read, Level::Write, Permission, Scope};
 use std::sync::Arc;
@@ -34,10 +37,12 @@ pub struct Route {
     pub method: Method,
     /// Its path, without a trailing slash.
     pub path: &'static str,
-    /// What a key needs; `None` for the two probes that need no key.
+    /// What a key needs; `None` for what needs no key.
     pub permission: Option<Permission>,
     handler: MethodRouter<Arc<App>>,
 }
+
+const TEAMS_WRITE: Permission = Permission::Needs(Scope::Teams, Write);
 
 /// Every route of the server.
 #[must_use]
@@ -47,6 +52,8 @@ pub fn routes() -> Vec<Route> {
     const INSTANCES_WRITE: Permission = Permission::Needs(Scope::Instances, Write);
     const KEYS_READ: Permission = Permission::Needs(Scope::SshKeys, Read);
     const KEYS_WRITE: Permission = Permission::Needs(Scope::SshKeys, Write);
+    const TEAMS_READ: Permission = Permission::Needs(Scope::Teams, Read);
+    const BILLING_READ: Permission = Permission::Needs(Scope::Billing, Read);
     let mut table = Vec::new();
     let mut add = |method: Method, path, permission: Option<Permission>, handler| {
         table.push(Route { method, path, permission, handler });
@@ -69,6 +76,27 @@ pub fn routes() -> Vec<Route> {
     add(Method::DELETE, "/api/v1/ssh_keys/{id}", Some(KEYS_WRITE), delete(ssh_keys::remove));
     add(Method::PATCH, "/api/v1/ssh_keys/{id}", Some(KEYS_WRITE), patch(ssh_keys::set_primary));
     add(Method::GET, "/api/v1/user/whoami", Some(Permission::AnyKey), get(users::whoami));
+    add(Method::PATCH, "/api/v1/user/slug", Some(Permission::FullKey), patch(users::set_slug));
+    add(Method::GET, "/api/v1/user/teams", Some(TEAMS_READ), get(teams::list));
+    add(Method::POST, "/api/v1/teams", Some(TEAMS_WRITE), post(teams::create));
+    add(Method::PATCH, "/api/v1/teams/{id}", Some(TEAMS_WRITE), patch(teams::update));
+    add(Method::DELETE, "/api/v1/teams/{id}", Some(TEAMS_WRITE), delete(teams::remove));
+    add(Method::GET, "/api/v1/teams/{id}/members", Some(TEAMS_READ), get(teams::members));
+    add(Method::PATCH, "/api/v1/teams/{id}/members/{user}", Some(TEAMS_WRITE), patch(teams::set_role));
+    add(Method::DELETE, "/api/v1/teams/{id}/members/{user}", Some(TEAMS_WRITE), delete(teams::remove_member));
+    add(Method::GET, "/api/v1/teams/{id}/invitations", Some(TEAMS_READ), get(invitations::list));
+    add(Method::POST, "/api/v1/teams/{id}/invitations", Some(TEAMS_WRITE), post(invitations::create));
+    add(
+        Method::DELETE,
+        "/api/v1/teams/{id}/invitations/{invitation}",
+        Some(TEAMS_WRITE),
+        delete(invitations::revoke),
+    );
+    add(Method::POST, "/api/v1/invitations/{id}/accept", None, post(invitations::accept));
+    add(Method::GET, "/api/v1/billing/wallet", Some(BILLING_READ), get(billing::wallet));
+    add(Method::POST, "/api/v1/billing/credits", Some(Permission::FullKey), post(billing::credit));
+    add(Method::GET, "/api/v1/users", Some(Permission::FullKey), get(users::list));
+    add(Method::POST, "/api/v1/users", Some(Permission::FullKey), post(users::create));
     add(Method::GET, "/api/v1/api_keys", Some(Permission::FullKey), get(api_keys::list));
     add(Method::POST, "/api/v1/api_keys", Some(Permission::FullKey), post(api_keys::create));
     add(Method::DELETE, "/api/v1/api_keys/{id}", Some(Permission::FullKey), delete(api_keys::revoke));
@@ -83,7 +111,7 @@ pub fn router(app: Arc<App>) -> Router {
     for Route { path, permission, handler, .. } in routes() {
         let handler = match permission {
             Some(permission) => handler.layer(from_fn_with_state((app.clone(), permission), auth::guard)),
-            None => handler,
+            None => handler.layer(from_fn(auth::to_its_end)),
         };
         router = router.route(path, handler.clone()).route(&format!("{path}/"), handler);
     }

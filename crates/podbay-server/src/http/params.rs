@@ -35,6 +35,19 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
     }
 }
 
+/// As [`Id`], of a path with two.
+pub(super) struct Ids(pub(super) String, pub(super) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Ids {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
+        let Path((outer, inner)) =
+            Path::from_request_parts(parts, state).await.map_err(|_| Error::NotFound)?;
+        Ok(Self(outer, inner))
+    }
+}
+
 impl Params {
     /// The parameters of an address.
     pub(super) fn of(uri: &Uri) -> Self {

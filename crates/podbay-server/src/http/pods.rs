@@ -75,8 +75,8 @@ pub(super) async fn history(
         let sort = sort.unwrap_or(HistorySort::TerminatedAt);
         let descending = params.choice("sort_order", order, "asc, desc").unwrap_or(true);
         params.finish()?;
-        let (page, by) = pods::pod_history(&app, &actor, sort, descending, offset, limit.into()).await?;
-        Ok(view::page(&page, offset, limit, |past| view::past(past, by.as_ref())))
+        let page = pods::pod_history(&app, &actor, sort, descending, offset, limit.into()).await?;
+        Ok(view::page(&page, offset, limit, view::past))
     })
     .await
 }

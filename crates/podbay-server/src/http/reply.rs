@@ -11,7 +11,8 @@ use std::any::Any;
 impl Error {
     fn status(&self) -> StatusCode {
         match self {
-            Self::NotAuthenticated | Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::NotAuthenticated | Self::Forbidden(_) | Self::Denied(_) => StatusCode::FORBIDDEN,
+            Self::PaymentRequired(_) => StatusCode::PAYMENT_REQUIRED,
             Self::InvalidToken => StatusCode::UNAUTHORIZED,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,

@@ -1,18 +1,21 @@
-//! `/api/v1/user`.
+//! `/api/v1/user` and, ours, `/api/v1/users`.
 
-use crate::app::{Actor, App, Error};
+use super::body::Body;
+use super::params::Params;
+use super::view;
+use crate::app::{Actor, App, Error, users};
 use axum::extract::State;
 use axum::{Extension, Json};
-use podbay_api::Data;
-use podbay_api::users::{WhoAmI, scope_map};
+use podbay_api::users::{CreateUser, SetSlug, User as WireUser, UserCreated, WhoAmI, scope_map};
+use podbay_api::{Data, OffsetPage};
+use podbay_store::User;
 use std::sync::Arc;
 
-pub(super) async fn whoami(
-    State(app): State<Arc<App>>,
-    Extension(actor): Extension<Actor>,
-) -> Result<Json<Data<WhoAmI>>, Error> {
-    let user = app.store.reader().await?.user_get(&actor.user).await?.ok_or(Error::InvalidToken)?;
-    Ok(Json(Data::of(WhoAmI {
+type AppState = State<Arc<App>>;
+type Caller = Extension<Actor>;
+
+fn me(app: &App, actor: &Actor, user: User) -> Json<Data<WhoAmI>> {
+    Json(Data::of(WhoAmI {
         id: user.id.to_string(),
         role: user.role.into(),
         created_at: user.created_at.to_string(),
@@ -23,9 +26,58 @@ pub(super) async fn whoami(
         email_verified: None,
         has_beta_access: false,
         is_banned: false,
-        // Nothing is paid in advance here.
-        skip_prepay: true,
+        skip_prepay: !app.config.billing.prepaid,
         blacklist: Vec::new(),
         scope: scope_map(&actor.scopes),
-    })))
+    }))
+}
+
+fn other(user: &User) -> WireUser {
+    WireUser {
+        id: user.id.to_string(),
+        name: user.name.clone(),
+        email: user.email.clone(),
+        slug: user.slug.clone(),
+        role: user.role.into(),
+        created_at: user.created_at.to_string(),
+    }
+}
+
+pub(super) async fn whoami(
+    State(app): AppState,
+    Extension(actor): Caller,
+    params: Params,
+) -> Result<Json<Data<WhoAmI>>, Error> {
+    let user = users::user_get(&app, &actor, params.get("teamId")).await?;
+    Ok(me(&app, &actor, user))
+}
+
+pub(super) async fn set_slug(
+    State(app): AppState,
+    Extension(actor): Caller,
+    Body(body): Body,
+) -> Result<Json<Data<WhoAmI>>, Error> {
+    let user = users::user_set_slug(&app, &actor, SetSlug::parse(&body)?.slug).await?;
+    Ok(me(&app, &actor, user))
+}
+
+pub(super) async fn list(
+    State(app): AppState,
+    Extension(actor): Caller,
+    mut params: Params,
+) -> Result<Json<OffsetPage<WireUser>>, Error> {
+    let (offset, limit) = params.page();
+    params.finish()?;
+    let page = users::user_list(&app, &actor, offset, limit.into()).await?;
+    Ok(Json(view::page(&page, offset, limit, other)))
+}
+
+pub(super) async fn create(
+    State(app): AppState,
+    Extension(actor): Caller,
+    Body(body): Body,
+) -> Result<Json<UserCreated>, Error> {
+    let CreateUser { name, email } = CreateUser::parse(&body)?;
+    let (user, key) = users::user_create(&app, &actor, name, email).await?;
+    Ok(Json(UserCreated { user: other(&user), key: key.reveal() }))
 }

@@ -3,6 +3,7 @@
 use crate::app::App;
 use crate::app::offers::Stocked;
 use crate::app::pods::Past;
+use crate::app::wallet;
 use podbay_api::availability::{CustomSpecValue, GpuAvailability, Prices};
 use podbay_api::pods::{
     HistoryEntry, LogLine, LogReply, LogStream, Pod as WirePod, PodStatusRow, PodType, PortMapping,
@@ -22,7 +23,7 @@ pub(super) fn pod(app: &App, pod: &Pod) -> WirePod {
         id: pod.id.to_string(),
         user_id: pod.user_id.to_string(),
         team_id: pod.team_id.as_ref().map(ToString::to_string),
-        wallet_id: Some(pod.user_id.to_string()),
+        wallet_id: Some(wallet::id(&pod.owner()).to_string()),
         name: pod.spec.name.clone(),
         kind: PodType::Hosted.into(),
         provider_type: ProviderType::Primecompute.into(),
@@ -108,13 +109,13 @@ fn port(port: &PublishedPort) -> PortMapping {
 }
 
 /// A row of the history.
-pub(super) fn past(past: &Past, provisioned_by: Option<&String>) -> HistoryEntry {
+pub(super) fn past(past: &Past) -> HistoryEntry {
     let pod = &past.pod;
     HistoryEntry {
         id: pod.id.to_string(),
         name: pod.spec.name.clone(),
         provider_type: ProviderType::Primecompute.into(),
-        provisioned_by: provisioned_by.cloned(),
+        provisioned_by: past.made_by.clone(),
         kind: ResourceType::Instance.into(),
         created_at: pod.created_at.to_string(),
         terminated_at: pod.terminated_at.map(|at| at.to_string()),

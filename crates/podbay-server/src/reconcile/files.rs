@@ -1,8 +1,8 @@
 //! The files that the agent finds in `/.podbay/pod/`.
 
 use crate::app::{App, Error};
+use podbay_core::PodId;
 use podbay_core::pod::{ImageFact, Pod, SSH_PORT};
-use podbay_core::{PodId, UserId};
 use podbay_provider::File;
 use russh::keys::PrivateKey;
 use russh::keys::ssh_key::LineEnding;
@@ -21,13 +21,13 @@ pub(super) async fn all(app: &App, pod: &Pod, image: &ImageFact) -> Result<Vec<F
     Ok(vec![
         File { name: "config.json", bytes: config.to_string().into_bytes() },
         File { name: "host_key", bytes: host_key(&app.host_key_secret, &pod.id)?.into_bytes() },
-        authorized_keys(app, &pod.user_id).await?,
+        authorized_keys(app, pod).await?,
     ])
 }
 
-/// All of the account's keys.
-pub(crate) async fn authorized_keys(app: &App, user: &UserId) -> Result<File, Error> {
-    let keys = app.store.reader().await?.ssh_key_all(user).await?;
+/// The keys that the pod lets in now.
+pub(crate) async fn authorized_keys(app: &App, pod: &Pod) -> Result<File, Error> {
+    let keys = app.store.reader().await?.ssh_key_list_of_pod(pod).await?;
     let lines: String = keys.iter().map(|key| format!("{}\n", key.public_key)).collect();
     Ok(File { name: "authorized_keys", bytes: lines.into_bytes() })
 }

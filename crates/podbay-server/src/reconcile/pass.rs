@@ -2,7 +2,7 @@
 
 use super::carry::carry_out;
 use super::driver::Flight;
-use crate::app::{App, Error};
+use crate::app::{App, Error, KeysOf};
 use podbay_core::pod::{
     Decision, Effects, Learned, Placement, Pod, PublishedPort, Resource, SSH_PORT, Step, UsageChange, View,
     backoff, learn, mark_unknown, plan,
@@ -117,7 +117,7 @@ async fn record(app: &App, id: &PodId, version: i64, learned: Learned) -> Result
             let _ = app.ended.send(pod.id.clone());
         }
         if pod.ready_at.is_some() && pod.updated_at == now {
-            app.keys_touch(&pod.user_id);
+            app.keys_touch(KeysOf::Pod(pod.id.clone()));
         }
     }
     Ok(())

@@ -1,62 +1,85 @@
-//! SSH keys of running pods: written anew whenever an account's keys change.
+//! SSH keys of running pods: written anew whenever an account's keys, a team's members or a pod
+//! change.
 //!
 //! Level-triggered: what is written is the whole list as the rows have it now, to every machine
-//! the account has now. A write that fails leaves the account marked and is done again.
+//! that the change concerns now. A write that fails leaves its pod marked and is done again.
 
-use crate::app::{App, Error};
+use crate::app::{App, Error, KeysOf};
 use crate::reconcile::files;
-use podbay_core::UserId;
-use podbay_core::pod::Resource;
+use podbay_core::PodId;
+use podbay_core::pod::{Pod, Resource};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Accounts served and accounts left marked.
+/// Pods served and marks left.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Distributed {
-    /// Accounts whose pods all have the present keys.
+    /// Pods that have the present keys.
     pub done: usize,
-    /// Accounts with a pod that could not be reached.
+    /// Marks that must be looked at again.
     pub left: usize,
 }
 
-/// Serves every marked account once.
+/// Serves everything that is marked once.
 pub async fn distribute(app: &App) -> Distributed {
     let marked = app.keys_dirty.lock().map(|mut dirty| std::mem::take(&mut *dirty)).unwrap_or_default();
-    let mut result = Distributed::default();
-    for user in marked {
-        match serve(app, &user).await {
-            Ok(()) => result.done += 1,
+    let mut left = Vec::new();
+    let mut pods: BTreeMap<PodId, Pod> = BTreeMap::new();
+    for mark in marked {
+        match concerned(app, &mark).await {
+            Ok(found) => pods.extend(found.into_iter().map(|pod| (pod.id.clone(), pod))),
             Err(error) => {
-                tracing::warn!(%user, cause = ?error, "SSH keys");
-                result.left += 1;
-                if let Ok(mut dirty) = app.keys_dirty.lock() {
-                    dirty.insert(user);
-                }
+                tracing::warn!(?mark, cause = ?error, "SSH keys");
+                left.push(mark);
             }
         }
+    }
+    let mut done = 0;
+    for (id, pod) in pods {
+        // One pod that cannot be reached must not keep a revoked key in the others.
+        match serve(app, &pod).await {
+            Ok(()) => done += 1,
+            Err(error) => {
+                tracing::warn!(pod = %id, cause = ?error, "SSH keys");
+                left.push(KeysOf::Pod(id));
+            }
+        }
+    }
+    let result = Distributed { done, left: left.len() };
+    if let Ok(mut dirty) = app.keys_dirty.lock() {
+        dirty.extend(left);
     }
     result
 }
 
-async fn serve(app: &App, user: &UserId) -> Result<(), Error> {
-    let file = files::authorized_keys(app, user).await?;
-    let pods = app.store.reader().await?.pod_list_live_of_user(user).await?;
-    let mut failed = None;
-    for pod in pods.iter().filter(|pod| pod.machine != Resource::Absent) {
-        // One pod that cannot be reached must not keep a revoked key in the others.
-        let put = app.provider.files_put(&pod.machine_name(), std::slice::from_ref(&file)).await;
-        failed = put.err().or(failed);
-    }
-    failed.map_or(Ok(()), |error| Err(Error::Unavailable(error.to_string())))
+/// The pods with a machine that a mark concerns.
+async fn concerned(app: &App, mark: &KeysOf) -> Result<Vec<Pod>, Error> {
+    let mut tx = app.store.reader().await?;
+    let mut pods = match mark {
+        KeysOf::Pod(id) => tx.pod_get(id).await?.into_iter().collect(),
+        KeysOf::User(user) => tx.pod_list_with_keys_of(user).await?,
+        KeysOf::Team(team) => tx.pod_list_of_team(team).await?,
+    };
+    pods.retain(|pod| pod.terminated_at.is_none() && pod.machine != Resource::Absent);
+    Ok(pods)
+}
+
+async fn serve(app: &App, pod: &Pod) -> Result<(), Error> {
+    let file = files::authorized_keys(app, pod).await?;
+    let put = app.provider.files_put(&pod.machine_name(), std::slice::from_ref(&file)).await;
+    put.map_err(|error| Error::Unavailable(error.to_string()))
 }
 
 /// Serves for ever, woken by changes.
 pub async fn run(app: Arc<App>) {
     loop {
+        let changed = app.keys_changed.notified();
         if distribute(&app).await.left > 0 {
-            tokio::time::sleep(Duration::from_secs(1)).await;
+            // What is new need not wait for what has failed.
+            let _ = tokio::time::timeout(Duration::from_secs(1), changed).await;
         } else {
-            app.keys_changed.notified().await;
+            changed.await;
         }
     }
 }

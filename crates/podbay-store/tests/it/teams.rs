@@ -15,8 +15,12 @@ async fn team_make(db: &Db, number: u128, slug: Option<&str>, members: &[(u128, 
     let (slug, members) = (slug.map(str::to_owned), members.to_vec());
     db.write(move |tx| {
         Box::pin(async move {
-            let made =
-                Team { id: team(number), name: format!("team {number}"), slug, created_at: at(number as i64) };
+            let made = Team {
+                id: team(number),
+                name: format!("team {number}"),
+                slug,
+                created_at: at(number as i64),
+            };
             tx.team_insert(&made).await?;
             for (member, role) in members {
                 tx.member_insert(&made.id, &user(member), role, at(member as i64)).await?;
@@ -73,9 +77,8 @@ async fn a_team_is_listed_to_its_members_until_it_ends() {
         let twin = Team { id: team(3), name: "x".into(), slug: Some("one".into()), created_at: at(0) };
         let refused = db.write(move |tx| Box::pin(async move { tx.team_insert(&twin).await })).await;
         assert!(matches!(refused, Err(StoreError::Conflict(_))), "{}: {refused:?}", db.kind);
-        let again = db.write(|tx| {
-            Box::pin(async move { tx.member_insert(&team(1), &user(1), Admin, at(9)).await })
-        });
+        let again =
+            db.write(|tx| Box::pin(async move { tx.member_insert(&team(1), &user(1), Admin, at(9)).await }));
         assert!(matches!(again.await, Err(StoreError::Conflict(_))), "{}: joined twice", db.kind);
         let set = |member| {
             db.write(move |tx| {
@@ -118,9 +121,9 @@ async fn an_invitation_is_found_by_its_hash_and_taken_once() {
         drop(tx);
         let take = |number| {
             db.write(move |tx| {
-                Box::pin(async move {
-                    tx.invitation_delete(&team(number), &InvitationId::from_bits(5)).await
-                })
+                Box::pin(
+                    async move { tx.invitation_delete(&team(number), &InvitationId::from_bits(5)).await },
+                )
             })
         };
         assert!(!take(2).await.unwrap(), "{}: only its team's", db.kind);
@@ -174,7 +177,11 @@ async fn lists_have_what_is_personal_and_what_is_of_ones_teams() {
 
         assert!(leave(&db, 1, 2).await && !leave(&db, 1, 2).await);
         let mut tx = db.reader().await;
-        assert!(tx.pod_get_seen(&user(2), &pod_id(1)).await.unwrap().is_none(), "{}: not even its maker", db.kind);
+        assert!(
+            tx.pod_get_seen(&user(2), &pod_id(1)).await.unwrap().is_none(),
+            "{}: not even its maker",
+            db.kind
+        );
         assert_eq!(tx.pod_list_live(&user(2), 0, 100).await.unwrap().total, 6, "{}", db.kind);
     }
 }
@@ -256,7 +263,8 @@ async fn a_bill_is_of_one_owner_and_adds_up() {
             pod_make(&db, made, Sharing::Nobody).await;
         }
         // Pod 4 was never ready; pod 2 still runs; the clock has jumped back before pod 1's second start.
-        let spans = [(1, 2, 0, Some(HOUR)), (1, 3, 9 * HOUR, None), (2, 2, HOUR, None), (3, 7, 0, Some(2 * HOUR))];
+        let spans =
+            [(1, 2, 0, Some(HOUR)), (1, 3, 9 * HOUR, None), (2, 2, HOUR, None), (3, 7, 0, Some(2 * HOUR))];
         for (number, dollars, start, end) in spans {
             db.write(move |tx| {
                 Box::pin(async move {
@@ -277,7 +285,8 @@ async fn a_bill_is_of_one_owner_and_adds_up() {
         assert_eq!(owed, Micros(2_000_000 + 3 * 2_000_000), "{}: one hour, and three", db.kind);
         assert_eq!(billed(&tx.usage_by_price(&teams, now).await.unwrap()), Micros(14_000_000), "{}", db.kind);
         let page = tx.billing_list(&mine, now, 0, 10).await.unwrap();
-        let rows: Vec<_> = page.items.iter().map(|row| (row.resource.clone(), row.first_at, row.last_at)).collect();
+        let rows: Vec<_> =
+            page.items.iter().map(|row| (row.resource.clone(), row.first_at, row.last_at)).collect();
         assert_eq!(rows, [(pod_id(1), at(0), now), (pod_id(2), at(HOUR), now)], "{}", db.kind);
         assert_eq!(page.total, 2, "{}", db.kind);
         assert_eq!(tx.billing_list(&mine, now, 1, 1).await.unwrap().items, page.items[1..]);

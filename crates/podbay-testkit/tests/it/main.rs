@@ -7,3 +7,5 @@ mod faults;
 mod matrix;
 mod pods;
 mod sim;
+mod teams;
+mod wallet;

@@ -7,9 +7,13 @@ use podbay_server::http::routes;
 use podbay_testkit::{Client, TestServer};
 use serde_json::{Value, json};
 
-/// A thing of that kind which belongs to the client: its id.
-async fn own(client: &Client, path: &str, nth: usize) -> String {
+/// The path to a thing of that kind which belongs to the client.
+async fn own(server: &TestServer, client: &Client, path: &str, nth: usize) -> String {
+    if !path.contains('{') {
+        return path.to_owned();
+    }
     let made = match path.split('/').nth(3) {
+        Some("teams") => return own_team(server, client, path).await,
         Some("pods") => client.post("/api/v1/pods", &TestServer::order()).await.ok(),
         Some("ssh_keys") => client.post("/api/v1/ssh_keys", &ssh_key(nth)).await.ok(),
         Some("api_keys") => {
@@ -17,7 +21,23 @@ async fn own(client: &Client, path: &str, nth: usize) -> String {
         }
         other => panic!("teach this test to make a thing for {other:?} ({path})"),
     };
-    made["id"].as_str().unwrap().to_owned()
+    path.replace("{id}", made["id"].as_str().unwrap())
+}
+
+/// The path to a team of the client's own, with a member and an invitation where it needs them.
+async fn own_team(server: &TestServer, client: &Client, path: &str) -> String {
+    let made = client.post("/api/v1/teams", &json!({ "name": "matrix" })).await.ok();
+    let team = made["teamId"].as_str().unwrap();
+    let mut path = path.replace("{id}", team);
+    if path.contains("{user}") {
+        let (_, member) = server.member(client, team, &format!("of-{team}"), "MEMBER").await;
+        path = path.replace("{user}", &member);
+    }
+    if path.contains("{invitation}") {
+        let invited = client.post(&format!("/api/v1/teams/{team}/invitations"), &json!({})).await.ok();
+        path = path.replace("{invitation}", invited["id"].as_str().unwrap());
+    }
+    path
 }
 
 fn ssh_key(nth: usize) -> Value {
@@ -39,9 +59,22 @@ fn body(method: &Method, path: &str, nth: usize) -> Option<Value> {
         ("POST", "/api/v1/pods") => Some(TestServer::order()),
         ("POST", "/api/v1/ssh_keys") => Some(ssh_key(nth)),
         ("POST", "/api/v1/api_keys") => Some(api_key("y", Scopes::default(), None)),
+        ("PATCH", "/api/v1/user/slug") => Some(json!({ "slug": format!("slug-{nth}") })),
+        ("POST", "/api/v1/users") => Some(json!({ "name": format!("user {nth}"), "email": "a@example.org" })),
+        ("POST", "/api/v1/teams") | ("PATCH", "/api/v1/teams/{id}") => Some(json!({ "name": "t" })),
+        ("PATCH", "/api/v1/teams/{id}/members/{user}") => Some(json!({ "role": "ADMIN" })),
+        ("POST", "/api/v1/teams/{id}/invitations") => Some(json!({})),
+        ("POST", "/api/v1/invitations/{id}/accept") => Some(json!({ "name": "n", "email": "a@example.org" })),
+        ("POST", "/api/v1/billing/credits") => Some(json!({ "amountUsd": 1.5 })),
         ("PATCH", "/api/v1/ssh_keys/{id}") => Some(json!({ "isPrimary": true })),
         other => panic!("teach this test a body for {other:?}"),
     }
+}
+
+/// The path with this in the place of every id.
+fn with_ids(path: &str, id: &str) -> String {
+    let step = |step: &str| if step.starts_with('{') { id.to_owned() } else { step.to_owned() };
+    path.split('/').map(step).collect::<Vec<_>>().join("/")
 }
 
 async fn call(client: &Client, method: &Method, path: &str, body: Option<&Value>) -> (u16, Value) {
@@ -77,7 +110,7 @@ fn just(permission: Permission) -> Scopes {
 #[tokio::test]
 async fn every_route_answers_every_kind_of_caller_as_it_must() {
     let server = TestServer::new().await;
-    let owner = server.user("ada").await;
+    let owner = server.owner().await;
     let stranger = server.user("eve").await;
     let nobody = server.anonymous();
     let expiring = api_key(
@@ -96,16 +129,17 @@ async fn every_route_answers_every_kind_of_caller_as_it_must() {
     for (nth, route) in routes().into_iter().enumerate() {
         let (method, path) = (route.method.clone(), route.path);
         let Some(permission) = route.permission else {
-            assert_eq!(call(&nobody, &method, path, None).await.0, 200, "{path} needs no key");
+            // What changes something and needs no key is opened by what is in its path.
+            let (expected, body) =
+                if method == Method::GET { (200, None) } else { (404, body(&method, path, 0)) };
+            assert_eq!(call(&nobody, &method, path, body.as_ref()).await.0, expected, "{path} needs no key");
             continue;
         };
         for slash in ["", "/"] {
             let nth = nth * 2 + usize::from(slash == "/");
             let case = format!("{method} {path}{slash}");
             let body = body(&method, path, 2 * nth);
-            let needs_id = path.contains("{id}");
-            let id = if needs_id { own(&owner, path, 2 * nth + 1).await } else { String::new() };
-            let target = format!("{}{slash}", path.replace("{id}", &id));
+            let target = format!("{}{slash}", own(&server, &owner, path, 2 * nth + 1).await);
 
             let (status, json) = call(&nobody, &method, &target, body.as_ref()).await;
             assert_eq!(
@@ -140,11 +174,11 @@ async fn every_route_answers_every_kind_of_caller_as_it_must() {
                     "{text} reads like capacity"
                 );
             }
-            if needs_id {
-                for foreign in
-                    [own(&stranger, path, 2 * nth + 1).await, "0".repeat(32), "..%2f".into(), "%00".into()]
-                {
-                    let target = path.replace("{id}", &foreign);
+            if path.contains('{') {
+                let unknown = ["0".repeat(32), "..%2f".into(), "%00".into()].map(|id| with_ids(path, &id));
+                let foreign = own(&server, &stranger, path, 2 * nth + 1).await;
+                for foreign in [foreign].into_iter().chain(unknown) {
+                    let target = format!("{foreign}{slash}");
                     let (status, json) = call(&owner, &method, &target, body.as_ref()).await;
                     assert_eq!(
                         (status, &json),
@@ -156,6 +190,89 @@ async fn every_route_answers_every_kind_of_caller_as_it_must() {
             let (status, json) =
                 call(&key_with(&owner, just(permission)).await, &method, &target, body.as_ref()).await;
             assert_eq!(status, 200, "{case} with just what it needs: {json}");
+        }
+        server.clear().await;
+    }
+}
+
+/// A team with a pod, and one caller of each kind.
+struct Crew {
+    admin: Client,
+    maker: Client,
+    member: Client,
+    former: Client,
+    team: String,
+    maker_id: String,
+    invitation: String,
+}
+
+impl Crew {
+    async fn new(server: &TestServer, nth: usize) -> Self {
+        let admin = server.user(&format!("admin-{nth}")).await;
+        let made = admin.post("/api/v1/teams", &json!({ "name": "crew" })).await.ok();
+        let team = made["teamId"].as_str().unwrap().to_owned();
+        let (maker, maker_id) = server.member(&admin, &team, &format!("maker-{nth}"), "MEMBER").await;
+        let (member, _) = server.member(&admin, &team, &format!("member-{nth}"), "MEMBER").await;
+        let (former, former_id) = server.member(&admin, &team, &format!("former-{nth}"), "ADMIN").await;
+        let invited = admin.post(&format!("/api/v1/teams/{team}/invitations"), &json!({})).await.ok();
+        let invitation = invited["id"].as_str().unwrap().to_owned();
+        admin.delete(&format!("/api/v1/teams/{team}/members/{former_id}")).await.ok();
+        Self { admin, maker, member, former, team, maker_id, invitation }
+    }
+
+    /// The path to what the team has of that kind.
+    async fn target(&self, path: &str) -> String {
+        if path.starts_with("/api/v1/pods") {
+            let mut order = TestServer::order();
+            order["team"] = json!({ "teamId": self.team });
+            let pod = self.maker.post("/api/v1/pods", &order).await.ok();
+            assert_eq!(pod["teamId"], self.team.as_str());
+            return path.replace("{id}", pod["id"].as_str().unwrap());
+        }
+        let path = path.replace("{id}", &self.team).replace("{user}", &self.maker_id);
+        path.replace("{invitation}", &self.invitation)
+    }
+}
+
+#[tokio::test]
+async fn what_is_a_teams_is_open_to_members_and_changed_by_admins() {
+    let server = TestServer::new().await;
+    let stranger = server.user("eve").await;
+    let of_teams = |path: &str| {
+        path.contains('{') && ["/api/v1/pods/", "/api/v1/teams/"].iter().any(|head| path.starts_with(head))
+    };
+    let mut nth = 0;
+    for route in routes().into_iter().filter(|route| of_teams(route.path)) {
+        let (method, path) = (route.method.clone(), route.path);
+        let reads = method == Method::GET;
+        let pod = path.starts_with("/api/v1/pods/");
+        // Whoever is refused comes first: the last call may delete what all of them ask for.
+        let callers = [
+            ("stranger", 404),
+            ("former", 404),
+            ("member", if reads { 200 } else { 403 }),
+            (
+                "maker",
+                if reads || pod || path.ends_with("{user}") && method == Method::DELETE { 200 } else { 403 },
+            ),
+            ("admin", 200),
+        ];
+        for (caller, expected) in callers {
+            nth += 1;
+            let crew = Crew::new(&server, nth).await;
+            let target = crew.target(path).await;
+            let client = match caller {
+                "stranger" => &stranger,
+                "former" => &crew.former,
+                "member" => &crew.member,
+                "maker" => &crew.maker,
+                _ => &crew.admin,
+            };
+            let (status, json) = call(client, &method, &target, body(&method, path, nth).as_ref()).await;
+            assert_eq!(status, expected, "{caller}: {method} {path}: {json}");
+            if expected == 404 {
+                assert_eq!(json, json!({ "detail": "Not found" }), "{caller}: {method} {path}");
+            }
         }
         server.clear().await;
     }
