@@ -104,6 +104,6 @@ pub struct Credit {
     pub note: String,
     /// When.
     pub created_at: String,
-    /// Sum of all credits less all bills of that wallet now, whether or not this server asks for prepayment.
+    /// All credits of that wallet less all its bills now, whether or not anything is paid in advance.
     pub balance_usd: f64,
 }

@@ -1,6 +1,6 @@
 //! The command line.
 
-use crate::commands::{api_keys, offers, pods, ssh_keys};
+use crate::commands::{api_keys, join, offers, pods, ssh_keys, teams, users, wallet};
 #[cfg(feature = "server")]
 use crate::commands::{config, serve};
 use crate::failure;
@@ -76,6 +76,16 @@ pub enum Command {
     /// Manage API keys
     #[command(subcommand)]
     ApiKeys(api_keys::ApiKeys),
+    /// Manage teams, which share pods and a wallet
+    #[command(subcommand, visible_alias = "team")]
+    Teams(teams::Teams),
+    /// Accept an invitation into a team
+    Join(join::Join),
+    /// Show what is left to spend, and what was billed
+    Wallet(wallet::Wallet),
+    /// Manage the users of the server; only its owner may
+    #[command(subcommand)]
+    Users(users::Users),
     /// Show whose key this is and what it may do
     Whoami,
     /// Check address, key, clock and SSH, and say what to do

@@ -16,7 +16,7 @@ pub enum Code {
     KeyRefused = 4,
     /// There is no such thing.
     NotFound = 5,
-    /// It cannot be had now: no capacity, or the state of things is against it.
+    /// It cannot be had now: no capacity, no money, or the state of things is against it.
     Conflict = 6,
     /// What was waited for did not come.
     WaitEnded = 7,
@@ -30,8 +30,8 @@ Exit codes:
   2  the command line is wrong
   3  the server cannot be reached
   4  the key was refused
-  5  there is no such pod, offer or key
-  6  no capacity, or a conflict
+  5  there is no such pod, offer, key or team
+  6  no capacity, no money, or a conflict
   7  waiting ended in an error or took too long";
 
 /// Why a command did not do what was asked.
@@ -139,7 +139,7 @@ impl From<client::Error> for Failure {
                         Self::new(Code::KeyRefused, text).hint("`podbay whoami` shows what the key may do")
                     }
                     404 => Self::not_found(text),
-                    409 => Self::new(Code::Conflict, text),
+                    402 | 409 => Self::new(Code::Conflict, text),
                     422 if !problem.fields.is_empty() => {
                         Self::server("the server refused what was asked (HTTP 422)").more(lines)
                     }

@@ -17,15 +17,30 @@ pub trait Named {
 }
 
 macro_rules! named {
-    ($($kind:ty),*) => {$(
+    ($($kind:ty: $id:ident),*) => {$(
         impl Named for $kind {
-            fn id(&self) -> &str { &self.id }
+            fn id(&self) -> &str { &self.$id }
             fn name(&self) -> &str { &self.name }
         }
     )*};
 }
 
-named!(podbay_api::pods::Pod, podbay_api::ssh_keys::SshKey, podbay_api::api_keys::ApiKey);
+named!(
+    podbay_api::pods::Pod: id,
+    podbay_api::ssh_keys::SshKey: id,
+    podbay_api::api_keys::ApiKey: id,
+    podbay_api::users::User: id,
+    podbay_api::teams::Team: team_id
+);
+
+impl Named for podbay_api::teams::Member {
+    fn id(&self) -> &str {
+        &self.user_id
+    }
+    fn name(&self) -> &str {
+        self.user_name.as_deref().unwrap_or_default()
+    }
+}
 
 /// The one of `things` that `text` means. A whole id wins; otherwise a name and the beginning of
 /// an id count the same, so that a pod cannot take another one's place by its name.

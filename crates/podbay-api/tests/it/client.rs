@@ -181,3 +181,29 @@ async fn a_server_that_is_not_there_and_one_that_is_another() {
     assert!(error.to_string().starts_with(&format!("cannot reach http://{closed}: ")), "{error}");
     assert!(error.to_string().contains("refused"), "{error}");
 }
+
+#[tokio::test]
+async fn a_wallet_is_asked_for_by_team_and_an_invitation_is_accepted_by_its_code() {
+    let wallet = json!({"wallet_id": "w", "team_id": null, "balance_usd": 1.0, "currency": "USD", "total_billings": 0,
+        "recent_billings": []});
+    let team = json!({"teamId": "c1", "name": "n", "slug": null, "role": "MEMBER", "createdAt": "t"});
+    let (client, seen) = serve(vec![
+        ok(wallet.clone()),
+        ok(wallet),
+        ok(json!({"team": team, "userId": "u", "key": null})),
+        page(1, json!([team])),
+    ]);
+    client.wallet(None, 0, 20).await.unwrap();
+    client.wallet(Some("c1"), 5, 7).await.unwrap();
+    client.invitation_accept("a/b", &podbay_api::teams::AcceptInvitation::default()).await.unwrap();
+    assert_eq!(client.teams().await.unwrap()[0].team_id, "c1");
+    assert_eq!(
+        firsts(&seen),
+        [
+            "GET /api/v1/billing/wallet?offset=0&limit=20",
+            "GET /api/v1/billing/wallet?offset=5&limit=7&teamId=c1",
+            "POST /api/v1/invitations/a%2Fb/accept",
+            "GET /api/v1/user/teams?offset=0&limit=1000",
+        ]
+    );
+}

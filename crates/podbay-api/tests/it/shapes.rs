@@ -4,18 +4,20 @@ use podbay_api::api_keys::{ApiKey, ApiKeyCreated, level_map};
 use podbay_api::availability::{
     CustomSpecValue, GpuAvailability, OfferMap, PriceSummary, Prices, PricingInfo,
 };
+use podbay_api::billing::{BillingEntry, Wallet};
 use podbay_api::events::PodEvent;
 use podbay_api::pods::{
     AttachedResource, Deleted, HistoryEntry, LogLine, LogReply, LogStream, Pod, PodStatusRow, PodType,
     PortMapping, ResourceType, Resources,
 };
 use podbay_api::ssh_keys::{SshKey, SshKeyUpdated, UpdatedFields};
+use podbay_api::teams::{Invitation, InvitationCreated, Joined, Member, Team};
 use podbay_api::users::{WhoAmI, scope_map};
 use podbay_api::{Data, Empty, NumberedPage, OffsetPage, OneOrMany, Term};
 use podbay_core::permission::{Level, Scope, Scopes};
 use podbay_core::published::{
     GpuType, ImageName, InstallationStatus, PodStatus, Protocol, ProviderType, Region, Security, Socket,
-    StockStatus, UsedBy, UserRole,
+    StockStatus, TeamRole, UsedBy, UserRole,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -374,4 +376,79 @@ fn api_keys() {
     both_ways(&record, &wire);
     wire["key"] = json!("pbk_abc_x");
     both_ways(&ApiKeyCreated { record, key: "pbk_abc_x".into() }, &wire);
+}
+
+fn team() -> Team {
+    Team {
+        team_id: "c1".into(),
+        name: "crew".into(),
+        slug: None,
+        role: TeamRole::Admin.into(),
+        created_at: "t".into(),
+    }
+}
+
+#[test]
+fn teams_members_and_invitations() {
+    let wire = json!({"teamId": "c1", "name": "crew", "slug": null, "role": "ADMIN", "createdAt": "t"});
+    both_ways(&team(), &wire);
+    let member = Member {
+        user_id: "c2".into(),
+        user_name: Some("bob".into()),
+        user_email: None,
+        role: TeamRole::Member.into(),
+        joined_at: "t".into(),
+    };
+    both_ways(
+        &member,
+        &json!({"userId": "c2", "userName": "bob", "userEmail": null, "role": "MEMBER", "joinedAt": "t"}),
+    );
+    let record = Invitation {
+        id: "i".into(),
+        team_id: "c1".into(),
+        role: TeamRole::Member.into(),
+        email: None,
+        invited_by: "c2".into(),
+        created_at: "t".into(),
+        expires_at: "u".into(),
+    };
+    both_ways(
+        &InvitationCreated { record, code: "s".into(), path: "/p".into() },
+        &json!({"id": "i", "teamId": "c1", "role": "MEMBER", "email": null, "invitedBy": "c2", "createdAt": "t",
+            "expiresAt": "u", "code": "s", "path": "/p"}),
+    );
+    both_ways(
+        &Joined { team: team(), user_id: "c2".into(), key: None },
+        &json!({"team": wire, "userId": "c2", "key": null}),
+    );
+}
+
+#[test]
+fn a_wallet() {
+    let entry = BillingEntry {
+        id: "e".into(),
+        created_at: "t".into(),
+        updated_at: "u".into(),
+        last_billed_at: None,
+        amount_usd: 0.5,
+        currency: "USD".into(),
+        resource_type: "compute".into(),
+        resource_id: None,
+    };
+    let wallet = Wallet {
+        wallet_id: "w".into(),
+        team_id: None,
+        balance_usd: 1.5,
+        currency: "USD".into(),
+        total_billings: 1,
+        recent_billings: vec![entry],
+    };
+    let wire = json!({
+        "wallet_id": "w", "team_id": null, "balance_usd": 1.5, "currency": "USD", "total_billings": 1,
+        "recent_billings": [{
+            "id": "e", "created_at": "t", "updated_at": "u", "last_billed_at": null, "amount_usd": 0.5,
+            "currency": "USD", "resource_type": "compute", "resource_id": null,
+        }],
+    });
+    both_ways(&wallet, &wire);
 }

@@ -52,8 +52,6 @@ pub fn routes() -> Vec<Route> {
     const INSTANCES_WRITE: Permission = Permission::Needs(Scope::Instances, Write);
     const KEYS_READ: Permission = Permission::Needs(Scope::SshKeys, Read);
     const KEYS_WRITE: Permission = Permission::Needs(Scope::SshKeys, Write);
-    const TEAMS_READ: Permission = Permission::Needs(Scope::Teams, Read);
-    const BILLING_READ: Permission = Permission::Needs(Scope::Billing, Read);
     let mut table = Vec::new();
     let mut add = |method: Method, path, permission: Option<Permission>, handler| {
         table.push(Route { method, path, permission, handler });
@@ -76,6 +74,19 @@ pub fn routes() -> Vec<Route> {
     add(Method::DELETE, "/api/v1/ssh_keys/{id}", Some(KEYS_WRITE), delete(ssh_keys::remove));
     add(Method::PATCH, "/api/v1/ssh_keys/{id}", Some(KEYS_WRITE), patch(ssh_keys::set_primary));
     add(Method::GET, "/api/v1/user/whoami", Some(Permission::AnyKey), get(users::whoami));
+    add(Method::GET, "/api/v1/api_keys", Some(Permission::FullKey), get(api_keys::list));
+    add(Method::POST, "/api/v1/api_keys", Some(Permission::FullKey), post(api_keys::create));
+    add(Method::DELETE, "/api/v1/api_keys/{id}", Some(Permission::FullKey), delete(api_keys::revoke));
+    add(Method::GET, "/healthz", None, get(health::live));
+    add(Method::GET, "/readyz", None, get(health::ready));
+    add_shared(&mut add);
+    table
+}
+
+/// The routes around users, teams and money.
+fn add_shared(add: &mut impl FnMut(Method, &'static str, Option<Permission>, MethodRouter<Arc<App>>)) {
+    const TEAMS_READ: Permission = Permission::Needs(Scope::Teams, Read);
+    const BILLING_READ: Permission = Permission::Needs(Scope::Billing, Read);
     add(Method::PATCH, "/api/v1/user/slug", Some(Permission::FullKey), patch(users::set_slug));
     add(Method::GET, "/api/v1/user/teams", Some(TEAMS_READ), get(teams::list));
     add(Method::POST, "/api/v1/teams", Some(TEAMS_WRITE), post(teams::create));
@@ -97,12 +108,6 @@ pub fn routes() -> Vec<Route> {
     add(Method::POST, "/api/v1/billing/credits", Some(Permission::FullKey), post(billing::credit));
     add(Method::GET, "/api/v1/users", Some(Permission::FullKey), get(users::list));
     add(Method::POST, "/api/v1/users", Some(Permission::FullKey), post(users::create));
-    add(Method::GET, "/api/v1/api_keys", Some(Permission::FullKey), get(api_keys::list));
-    add(Method::POST, "/api/v1/api_keys", Some(Permission::FullKey), post(api_keys::create));
-    add(Method::DELETE, "/api/v1/api_keys/{id}", Some(Permission::FullKey), delete(api_keys::revoke));
-    add(Method::GET, "/healthz", None, get(health::live));
-    add(Method::GET, "/readyz", None, get(health::ready));
-    table
 }
 
 /// The router over [`routes`].

@@ -4,11 +4,15 @@ pub mod api_keys;
 #[cfg(feature = "server")]
 pub mod config;
 mod doctor;
+pub mod join;
 pub mod offers;
 pub mod pods;
 #[cfg(feature = "server")]
 pub mod serve;
 pub mod ssh_keys;
+pub mod teams;
+pub mod users;
+pub mod wallet;
 mod whoami;
 
 use crate::cli::{Cli, Command};
@@ -34,6 +38,10 @@ pub async fn run(cli: Cli, environment: Environment, terminal: &mut Terminal) ->
         Command::Pods(pods) => pods.run(&mut context).await,
         Command::SshKeys(keys) => keys.run(&mut context).await,
         Command::ApiKeys(keys) => keys.run(&mut context).await,
+        Command::Teams(teams) => teams.run(&mut context).await,
+        Command::Join(join) => join.run(&mut context).await,
+        Command::Wallet(wallet) => wallet.run(&mut context).await,
+        Command::Users(users) => users.run(&mut context).await,
         Command::Whoami => whoami::run(&mut context).await,
         Command::Doctor => doctor::run(&mut context).await,
         Command::Completions { .. } => Ok(()),

@@ -7,3 +7,4 @@ mod pods;
 mod run;
 mod settings;
 mod stub;
+mod teams;

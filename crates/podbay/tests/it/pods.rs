@@ -195,6 +195,28 @@ fn an_order_repeats_the_offer() {
     assert_eq!(stub.requests()[1].body, expected);
 }
 
+#[test]
+fn an_order_for_a_team_names_it_and_its_members() {
+    let page =
+        |row: Value| json!({"total_count": 1, "offset": 0, "limit": 1000, "data": [row], "status": null});
+    let team = json!({"teamId": "cteam", "name": "crew", "slug": null, "role": "ADMIN", "createdAt": "t"});
+    let bob =
+        json!({"userId": "cbob", "userName": "bob", "userEmail": null, "role": "MEMBER", "joinedAt": "t"});
+    let stub = Stub::start(vec![
+        ok(OFFER, offers()),
+        ok("GET /api/v1/user/teams?offset=0&limit=1000", page(team)),
+        ok("GET /api/v1/teams/cteam/members?offset=0&limit=1000", page(bob)),
+        ok("POST /api/v1/pods", fresh()),
+    ]);
+    let home = Home::at(&stub);
+    let create = ["pods", "create", "mine", "--offer", "cpu-2x4", "--team", "crew"];
+    assert_eq!(home.podbay(&[&create[..], &["--member", "bob"]].concat()).code, 0);
+    let body = &stub.requests()[3].body;
+    assert_eq!((&body["team"], &body["team_member_ids"]), (&json!({"teamId": "cteam"}), &json!(["cbob"])));
+    assert_eq!(home.podbay(&[&create[..], &["--member", "bob", "--share-with-team"]].concat()).code, 2);
+    assert_eq!(home.podbay(&["pods", "create", "--offer", "cpu-2x4", "--share-with-team"]).code, 2);
+}
+
 const CREATE: [&str; 8] = ["pods", "create", "mine", "--offer", "cpu-2x4", "--wait", "--poll-ms", "1"];
 
 #[test]

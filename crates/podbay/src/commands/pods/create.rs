@@ -1,6 +1,7 @@
 //! `podbay pods create`.
 
 use super::look;
+use crate::commands::teams;
 use crate::context::Context;
 use crate::environment;
 use crate::failure::{Failure, Result};
@@ -43,9 +44,15 @@ pub struct Create {
     /// Start it again if it ends by itself
     #[arg(long)]
     auto_restart: bool,
-    /// Team that shall own it
-    #[arg(long, value_name = "ID")]
+    /// Team that shall own and pay for it: id, beginning of one, or name
+    #[arg(long)]
     team: Option<String>,
+    /// Let every member of the team log in
+    #[arg(long, requires = "team")]
+    share_with_team: bool,
+    /// Let this member of the team log in: id, beginning of one, or name; may be given several times
+    #[arg(long = "member", value_name = "MEMBER", requires = "team", conflicts_with = "share_with_team")]
+    members: Vec<String>,
     /// Wait until it is installed
     #[arg(long)]
     wait: bool,
@@ -62,7 +69,10 @@ impl Create {
         let env_vars = self.env.iter().map(|text| env_var(text)).collect::<Result<Vec<_>>>()?;
         let image = self.image.as_deref().map(image).transpose()?;
         let offer = find_offer(&client, &self.offer).await?;
-        let order = self.order(&offer, image, env_vars)?;
+        let (team, members) = self.find_team(&client).await?;
+        let mut order = self.order(&offer, image, env_vars)?;
+        order.team = team.map(|team_id| TeamRef { team_id });
+        order.team_member_ids = members;
         let ordered = client.pod_create(&order).await;
         let mut pod = ordered.map_err(|error| {
             let lost = matches!(error, Error::Unreachable { .. } | Error::Malformed { .. });
@@ -82,6 +92,17 @@ impl Create {
             pod = client.pod(&pod.id).await?;
         }
         context.show(&pod, look::pod)
+    }
+
+    /// Ids of the team and of the members that are meant.
+    async fn find_team(&self, client: &Client) -> Result<(Option<String>, Option<Vec<String>>)> {
+        let Some(team) = &self.team else { return Ok((None, None)) };
+        let team = teams::find_team_id(client, team).await?;
+        let mut members = Vec::with_capacity(self.members.len());
+        for member in &self.members {
+            members.push(teams::find_member(client, &team, member).await?);
+        }
+        Ok((Some(team), (!members.is_empty()).then_some(members)))
     }
 
     fn order(
@@ -132,9 +153,9 @@ impl Create {
             pod,
             provider: ProviderRef { kind: provider },
             disks: None,
-            team: self.team.map(|team_id| TeamRef { team_id }),
+            team: None,
             team_member_ids: None,
-            shared_with_team: false,
+            shared_with_team: self.share_with_team,
         })
     }
 }
