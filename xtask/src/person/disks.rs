@@ -1,0 +1,5 @@
+//! Persistent disks.
+
+use super::Step;
+
+pub const STEPS: &[Step] = &[];

@@ -1,0 +1,5 @@
+//! `prime login` and `prime config`.
+
+use super::Step;
+
+pub const STEPS: &[Step] = &[];

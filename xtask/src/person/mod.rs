@@ -1,0 +1,159 @@
+//! The last ring of tests: what a person does with the published command line client, unchanged, against a
+//! real server with real containers. Each step is something they type and what they then see.
+
+mod account;
+mod availability;
+mod disks;
+mod login;
+mod mcp;
+mod pods;
+mod teams;
+mod templates;
+
+use crate::engine::Engine;
+use crate::server::{self, Server};
+use crate::sh::{self, Context, Failure, Result};
+use crate::ssh::Key;
+use crate::{paths, python};
+use serde_json::{Value, json};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::Command;
+
+const CLIENT: &str = "prime==0.18.0";
+
+pub struct Walk {
+    engine: Engine,
+    server: Server,
+    key: Key,
+    client: PathBuf,
+    home: PathBuf,
+    /// The client's own short id of the offer, and the pod; "" until a step has found them.
+    offer: String,
+    pod: String,
+}
+
+pub type Step = (&'static str, fn(&mut Walk) -> Result<()>);
+
+/// One list for each noun, in this order. The pod of `pods` is gone after its last step.
+const NOUNS: [&[Step]; 9] = [
+    account::STEPS,
+    availability::STEPS,
+    teams::STEPS,
+    templates::STEPS,
+    pods::STEPS,
+    disks::STEPS,
+    login::STEPS,
+    mcp::STEPS,
+    END,
+];
+
+const END: &[Step] = &[("the server stops and leaves no container", stop)];
+
+/// Runs all steps; the count is the last line.
+pub fn walk(engine: &Engine) -> Result<()> {
+    sh::say(format!("a person's walk with {CLIENT}"));
+    let total = NOUNS.iter().map(|steps| steps.len()).sum::<usize>();
+    let mut failed = 0;
+    match prepare(engine) {
+        Ok(mut walk) => {
+            for (name, step) in NOUNS.into_iter().flatten() {
+                match step(&mut walk) {
+                    Ok(()) => println!("  ok    {name}"),
+                    Err(failure) => {
+                        failed += 1;
+                        println!("  FAIL  {name}\n{}", indent(&failure.text));
+                    }
+                }
+            }
+            if failed > 0 {
+                println!("{}", walk.server.log_tail());
+            }
+            engine.remove(&walk.server.leftovers(engine).unwrap_or_default());
+        }
+        Err(failure) => {
+            failed = total;
+            println!("  FAIL  nothing could be tried\n{}", indent(&failure.text));
+        }
+    }
+    println!("{} passed, {failed} failed", total - failed);
+    if failed == 0 { Ok(()) } else { Err(Failure::new("")) }
+}
+
+fn prepare(engine: &Engine) -> Result<Walk> {
+    let client = python::environment("prime", &[CLIENT])?.join("prime");
+    sh::run(sh::cargo().current_dir(paths::root()).args(["build", "--quiet", "-p", "podbay"]))?;
+    let server = Server::start(engine, "person", &server::binary("debug"))?;
+    let home = server.folder.join("home");
+    fs::create_dir(&home)?;
+    let key = Key::make(&home)?;
+    // OpenSSH looks up the home in the user database, so HOME alone does not keep it out of ~/.ssh.
+    let real_ssh = sh::find("ssh").context("ssh is not on this machine")?;
+    let wrapper = home.join("bin/ssh");
+    fs::create_dir(home.join("bin"))?;
+    let known_hosts = home.join("known_hosts");
+    let script = format!(
+        "#!/bin/sh\nexec {} -F /dev/null -o UserKnownHostsFile={} \"$@\"\n",
+        real_ssh.display(),
+        known_hosts.display()
+    );
+    fs::write(&wrapper, script)?;
+    fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755))?;
+    // The client has no command for keys; a person does this once on the page.
+    let body = json!({ "name": "walk", "publicKey": key.public });
+    server.api.call("POST", "/api/v1/ssh_keys/", Some(&body))?.ok("POST ssh_keys")?;
+    Ok(Walk { engine: engine.clone(), server, key, client, home, offer: String::new(), pod: String::new() })
+}
+
+impl Walk {
+    pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let bin = [self.home.join("bin")];
+        let paths = std::env::join_paths(bin.into_iter().chain(std::env::split_paths(&path))).unwrap_or(path);
+        let mut command = Command::new("timeout");
+        command.arg("120").arg(program).env("PATH", paths).env("HOME", &self.home).env("COLUMNS", "240");
+        for name in ["PRIME_TEAM_ID", "PRIME_CONTEXT", "PRIME_BASE_URL", "XDG_CONFIG_HOME"] {
+            command.env_remove(name);
+        }
+        command
+            .env("PRIME_API_BASE_URL", &self.server.api.base)
+            .env("PRIME_API_KEY", &self.server.api.key)
+            .env("PRIME_SSH_KEY_PATH", &self.key.private)
+            .env("PRIME_DISABLE_VERSION_CHECK", "1")
+            .env("NO_PROXY", "127.0.0.1");
+        command
+    }
+
+    pub fn prime(&self, args: &[&str]) -> Result<String> {
+        sh::capture(self.command(&self.client).args(args))
+    }
+
+    pub fn prime_json(&self, args: &[&str]) -> Result<Value> {
+        let text = self.prime(&[args, &["--output", "json"]].concat())?;
+        serde_json::from_str(&text).context(format!("not JSON: {text}"))
+    }
+
+    pub fn pod(&self) -> Result<&str> {
+        if self.pod.is_empty() { Err("there is no pod to try it with".into()) } else { Ok(&self.pod) }
+    }
+}
+
+fn stop(walk: &mut Walk) -> Result<()> {
+    walk.server.stop()?;
+    let left = walk.server.leftovers(&walk.engine)?;
+    if left.is_empty() { Ok(()) } else { Err(format!("left behind: {}", left.join(" ")).into()) }
+}
+
+fn contains(said: &str, part: &str) -> Result<()> {
+    let is_there = !part.is_empty() && said.contains(part);
+    if is_there { Ok(()) } else { Err(format!("no {part:?} in:\n{said}").into()) }
+}
+
+fn same(seen: &str, wanted: &str) -> Result<()> {
+    if seen == wanted { Ok(()) } else { Err(format!("{seen:?} instead of {wanted:?}").into()) }
+}
+
+fn indent(text: &str) -> String {
+    text.lines().map(|line| format!("        {line}")).collect::<Vec<_>>().join("\n")
+}

@@ -1,0 +1,5 @@
+//! Images and templates.
+
+use super::Step;
+
+pub const STEPS: &[Step] = &[];
