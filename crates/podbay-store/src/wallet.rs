@@ -3,7 +3,7 @@
 
 use crate::account::bound;
 use crate::{Page, Result, Tx, all, exec, opt};
-use podbay_core::{CreditId, Micros, Owner, PodId, PricePerHour, Timestamp, UserId};
+use podbay_core::{CreditId, Micros, Owner, PricePerHour, Timestamp, UserId};
 
 /// Money put into a wallet, or, if negative, taken out again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,11 +26,20 @@ pub struct Credit {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BillingRow {
     /// The resource.
-    pub resource: PodId,
+    pub resource: String,
+    /// What it is, in the word of the wire.
+    pub kind: String,
     /// First billed moment.
     pub first_at: Timestamp,
     /// Last billed moment; the present one for a resource that is billed now.
     pub last_at: Timestamp,
+}
+
+/// Whatever the owner `$1` is billed for.
+macro_rules! owned {
+    () => {
+        "(SELECT id, 'compute' AS kind FROM pods WHERE owner_id = $1)"
+    };
 }
 
 impl Tx {
@@ -76,9 +85,12 @@ impl Tx {
         let rows = all!(
             self,
             (i64, i64),
-            "SELECT u.price, CAST(SUM(COALESCE(u.ended_at, $2) - u.started_at) AS BIGINT) FROM pods p \
-             JOIN usage_intervals u ON u.pod_id = p.id \
-             WHERE p.owner_id = $1 AND COALESCE(u.ended_at, $2) > u.started_at GROUP BY u.price",
+            concat!(
+                "SELECT u.price, CAST(SUM(COALESCE(u.ended_at, $2) - u.started_at) AS BIGINT) FROM ",
+                owned!(),
+                " o JOIN usage_intervals u ON u.pod_id = o.id \
+                 WHERE COALESCE(u.ended_at, $2) > u.started_at GROUP BY u.price"
+            ),
             owner.as_str(),
             now.as_millis()
         )?;
@@ -98,20 +110,27 @@ impl Tx {
     ) -> Result<Page<BillingRow>> {
         let rows = all!(
             self,
-            (String, i64, i64),
-            "SELECT u.pod_id, MIN(u.started_at), MAX(COALESCE(u.ended_at, $2)) AS last_at FROM pods p \
-             JOIN usage_intervals u ON u.pod_id = p.id WHERE p.owner_id = $1 GROUP BY u.pod_id \
-             ORDER BY last_at DESC, u.pod_id LIMIT $3 OFFSET $4",
+            (String, String, i64, i64),
+            concat!(
+                "SELECT o.id, o.kind, MIN(u.started_at), MAX(COALESCE(u.ended_at, $2)) AS last_at FROM ",
+                owned!(),
+                " o JOIN usage_intervals u ON u.pod_id = o.id GROUP BY o.id, o.kind \
+                 ORDER BY last_at DESC, o.id LIMIT $3 OFFSET $4"
+            ),
             owner.as_str(),
             now.as_millis(),
             bound(limit),
             bound(offset)
         )?;
-        let sql = "SELECT COUNT(*) FROM pods p WHERE p.owner_id = $1 \
-                   AND EXISTS (SELECT 1 FROM usage_intervals u WHERE u.pod_id = p.id)";
+        let sql = concat!(
+            "SELECT COUNT(*) FROM ",
+            owned!(),
+            " o WHERE EXISTS (SELECT 1 FROM usage_intervals u WHERE u.pod_id = o.id)"
+        );
         let total = opt!(self, (i64,), sql, owner.as_str())?;
-        let row = |(id, first, last)| BillingRow {
-            resource: PodId::from_stored(id),
+        let row = |(resource, kind, first, last)| BillingRow {
+            resource,
+            kind,
             first_at: Timestamp::from_millis(first),
             last_at: Timestamp::from_millis(last),
         };

@@ -69,14 +69,11 @@ pub async fn wallet_get(
         app.config.billing.unlimited_balance_usd
     };
     let page = tx.billing_list(&owner, now, offset, limit).await?;
-    let ids: Vec<PodId> = page.items.iter().map(|row| row.resource.clone()).collect();
+    // Intervals know their resource by its id alone.
+    let ids: Vec<_> = page.items.iter().map(|row| PodId::from_stored(row.resource.clone())).collect();
     let usage = tx.usage_of(&ids).await?;
-    let cost = |row: BillingRow| {
-        let intervals = usage.get(&row.resource).map(Vec::as_slice).unwrap_or_default();
-        let billed = total(intervals, now).billed;
-        (row, billed)
-    };
-    let items = page.items.into_iter().map(cost).collect();
+    let cost = |id| usage.get(id).map_or(Micros(0), |intervals| total(intervals, now).billed);
+    let items = page.items.into_iter().zip(&ids).map(|(row, id)| (row, cost(id))).collect();
     Ok(Wallet { owner, balance_usd, lines: Page { items, total: page.total } })
 }
 

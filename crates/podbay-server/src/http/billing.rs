@@ -19,14 +19,14 @@ const USD: &str = "USD";
 
 fn line((row, cost): &(BillingRow, Micros)) -> BillingEntry {
     BillingEntry {
-        id: row.resource.to_string(),
+        id: row.resource.clone(),
         created_at: row.first_at.to_string(),
         updated_at: row.last_at.to_string(),
         last_billed_at: Some(row.last_at.to_string()),
         amount_usd: cost.dollars(),
         currency: USD.into(),
-        resource_type: "compute".into(),
-        resource_id: Some(row.resource.to_string()),
+        resource_type: row.kind.clone(),
+        resource_id: Some(row.resource.clone()),
     }
 }
 

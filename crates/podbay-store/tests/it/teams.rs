@@ -287,7 +287,12 @@ async fn a_bill_is_of_one_owner_and_adds_up() {
         let page = tx.billing_list(&mine, now, 0, 10).await.unwrap();
         let rows: Vec<_> =
             page.items.iter().map(|row| (row.resource.clone(), row.first_at, row.last_at)).collect();
-        assert_eq!(rows, [(pod_id(1), at(0), now), (pod_id(2), at(HOUR), now)], "{}", db.kind);
+        assert_eq!(
+            rows,
+            [(pod_id(1).to_string(), at(0), now), (pod_id(2).to_string(), at(HOUR), now)],
+            "{}",
+            db.kind
+        );
         assert_eq!(page.total, 2, "{}", db.kind);
         assert_eq!(tx.billing_list(&mine, now, 1, 1).await.unwrap().items, page.items[1..]);
         assert_eq!(tx.credit_sum(&mine).await.unwrap(), Micros(0));

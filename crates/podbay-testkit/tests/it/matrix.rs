@@ -246,7 +246,6 @@ async fn what_is_a_teams_is_open_to_members_and_changed_by_admins() {
         let (method, path) = (route.method.clone(), route.path);
         let reads = method == Method::GET;
         let pod = path.starts_with("/api/v1/pods/");
-        // Whoever is refused comes first: the last call may delete what all of them ask for.
         let callers = [
             ("stranger", 404),
             ("former", 404),
