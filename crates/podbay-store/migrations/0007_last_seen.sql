@@ -5,5 +5,3 @@ ALTER TABLE hosts ADD COLUMN seen_at BIGINT;
 ALTER TABLE pods ADD COLUMN image_digest TEXT;
 -- An account has one primary SSH key.
 CREATE UNIQUE INDEX ssh_keys_primary ON ssh_keys (user_id) WHERE is_primary;
--- The history by time of order.
-CREATE INDEX pods_ended_created ON pods (user_id, created_at, id) WHERE terminated_at IS NOT NULL;
