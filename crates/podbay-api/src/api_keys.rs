@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 /// A key as it is listed: without its secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ApiKey {
     /// The public part of the key.
@@ -17,6 +18,7 @@ pub struct ApiKey {
     /// Display name.
     pub name: String,
     /// Scope → `none`, `read` or `write`.
+    #[cfg_attr(feature = "openapi", schemars(with = "BTreeMap<String, crate::Term<Level>>"))]
     pub scopes: BTreeMap<String, Level>,
     /// When it was made.
     pub created_at: String,
@@ -30,6 +32,7 @@ pub struct ApiKey {
 
 /// A new key: the only time that its secret is shown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct ApiKeyCreated {
     /// The record.
     #[serde(flatten)]
@@ -46,13 +49,17 @@ pub fn level_map(scopes: &Scopes) -> BTreeMap<String, Level> {
 
 /// A key to make.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 #[serde(rename_all = "camelCase")]
 pub struct CreateApiKey {
     /// Display name.
+    #[cfg_attr(feature = "openapi", schemars(length(min = 1, max = podbay_core::limits::NAME_CHARS_MAX)))]
     pub name: String,
     /// What it may do; a scope that is not named is `none`.
+    #[cfg_attr(feature = "openapi", schemars(schema_with = "crate::contract::scope_levels"))]
     pub scopes: Scopes,
     /// When it ends by itself.
+    #[cfg_attr(feature = "openapi", schemars(with = "Option<String>"))]
     #[serde(serialize_with = "time")]
     pub expires_at: Option<Timestamp>,
 }

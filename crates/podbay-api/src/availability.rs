@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 /// An offer. Ordering it means to send its `cloudId`, type, socket and count back.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct GpuAvailability {
     /// Id of the offer, unique here.
@@ -14,8 +15,10 @@ pub struct GpuAvailability {
     /// GPU model.
     pub gpu_type: Term<GpuType>,
     /// Socket.
+    #[cfg_attr(feature = "openapi", schemars(with = "Term<Socket>"))]
     pub socket: Option<Term<Socket>>,
     /// Provider.
+    #[cfg_attr(feature = "openapi", schemars(with = "Term<ProviderType>"))]
     pub provider: Option<Term<ProviderType>>,
     /// Region.
     pub region: Option<Term<Region>>,
@@ -50,6 +53,7 @@ pub struct GpuAvailability {
     /// Whether one can be had now.
     pub stock_status: Term<StockStatus>,
     /// Security class.
+    #[cfg_attr(feature = "openapi", schemars(with = "Term<Security>"))]
     pub security: Option<Term<Security>>,
     /// Prices.
     pub prices: Prices,
@@ -64,6 +68,7 @@ pub struct GpuAvailability {
 
 /// A size that can be chosen, or that is fixed (then only `default_count` is set).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct CustomSpecValue {
     /// Smallest choice.
@@ -92,6 +97,7 @@ impl CustomSpecValue {
 
 /// What an offer costs per hour.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Prices {
     /// In the secure cloud.
@@ -101,6 +107,7 @@ pub struct Prices {
     /// Whether it may change while a pod runs.
     pub is_variable: Option<bool>,
     /// `USD` or `EUR`.
+    #[cfg_attr(feature = "openapi", schemars(with = "String"))]
     pub currency: Option<String>,
 }
 
@@ -114,6 +121,7 @@ impl Prices {
 
 /// A cell of the price summary, in dollars per hour.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PricingInfo {
     /// In the secure cloud.

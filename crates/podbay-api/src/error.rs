@@ -60,6 +60,7 @@ pub enum ErrorBody {
 
 /// An entry of [`ErrorBody::Invalid`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "ErrorDetail"))]
 pub struct Detail {
     /// For a program.
     #[serde(rename = "type")]
@@ -72,6 +73,7 @@ pub struct Detail {
 
 /// An entry of [`ErrorBody::Invalid`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct ParamError {
     /// Path with dots.
     pub param: String,

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Something that happened to a pod.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct PodEvent {
     /// Grows with each event of the installation; the value to ask `after` with.
     pub seq: i64,

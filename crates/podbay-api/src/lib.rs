@@ -14,6 +14,8 @@ pub mod billing;
 mod check;
 #[cfg(feature = "client")]
 pub mod client;
+#[cfg(feature = "openapi")]
+pub mod contract;
 pub mod error;
 pub mod events;
 pub mod page;
@@ -30,4 +32,5 @@ pub use term::{OneOrMany, Term};
 
 /// An answer that says nothing but "done": `{}`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct Empty {}

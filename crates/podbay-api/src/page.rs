@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// A part of a list, cut by offset and limit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "Pagination_{T}"))]
 pub struct OffsetPage<T> {
     /// Rows in the whole list.
     pub total_count: u64,
@@ -19,6 +20,7 @@ pub struct OffsetPage<T> {
 
 /// A numbered page of a list.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "Page_{T}"))]
 #[serde(rename_all = "camelCase")]
 pub struct NumberedPage<T> {
     /// The rows.
@@ -29,6 +31,7 @@ pub struct NumberedPage<T> {
 
 /// A value in the common envelope.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "GenericResponse_{T}"))]
 pub struct Data<T> {
     /// The value.
     pub data: T,

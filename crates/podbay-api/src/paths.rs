@@ -64,3 +64,7 @@ pub const API_KEY: &str = "/api_keys/{id}";
 pub const HEALTHZ: &str = "/healthz";
 /// Whether it can serve. Not below [`BASE`], and needs no key.
 pub const READYZ: &str = "/readyz";
+/// The contract as an OpenAPI document. Not below [`BASE`], and needs no key.
+pub const OPENAPI: &str = "/openapi.json";
+/// The same for a person. Not below [`BASE`], and needs no key.
+pub const DOCS: &str = "/docs";

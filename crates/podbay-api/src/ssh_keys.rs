@@ -8,6 +8,7 @@ use serde_json::Value;
 
 /// A key that is installed in every pod of the account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "SSHKey"))]
 #[serde(rename_all = "camelCase")]
 pub struct SshKey {
     /// Id.
@@ -30,6 +31,7 @@ pub struct SshKey {
 
 /// Answer to a change of a key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct SshKeyUpdated {
     /// For a person.
     pub message: String,
@@ -39,6 +41,7 @@ pub struct SshKeyUpdated {
 
 /// What a change of a key has set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct UpdatedFields {
     /// Always true.
@@ -47,11 +50,14 @@ pub struct UpdatedFields {
 
 /// A key to add. Whether it is one is for the server to judge.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct AddSshKey {
     /// Display name.
+    #[cfg_attr(feature = "openapi", schemars(length(min = 1, max = limits::NAME_CHARS_MAX)))]
     pub name: String,
     /// One line, as in the file that ends in `.pub`.
+    #[cfg_attr(feature = "openapi", schemars(length(min = 1, max = limits::SSH_KEY_BYTES_MAX)))]
     pub public_key: String,
 }
 
@@ -79,9 +85,11 @@ fn public_key(value: &Value) -> crate::check::Outcome<String> {
 
 /// A change of a key. The only change there is makes it the primary one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PatchSshKey {
     /// Always true.
+    #[cfg_attr(feature = "openapi", schemars(extend("const" = true)))]
     pub is_primary: bool,
 }
 

@@ -51,6 +51,7 @@ impl<T: fmt::Display> fmt::Display for Term<T> {
 
 /// One string for a pod of one machine; one for each node, in node order, for a cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(inline))]
 #[serde(untagged)]
 pub enum OneOrMany {
     /// The only machine.

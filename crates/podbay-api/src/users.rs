@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 
 /// The user of the key, and the key's scopes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "User"))]
 #[serde(rename_all = "camelCase")]
 pub struct WhoAmI {
     /// User.
@@ -117,6 +118,7 @@ impl SetSlug {
 
 /// How far a key may go within a scope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct Access {
     /// Look.
     pub read: bool,

@@ -2,7 +2,7 @@
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::{HeaderMap, Method, Request, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use serde_json::Value;
 use tower::ServiceExt;
 
@@ -20,8 +20,10 @@ pub struct Reply {
     pub status: StatusCode,
     /// Headers.
     pub headers: HeaderMap,
-    /// The body, which is JSON on every path.
+    /// The body, where it is JSON: on every path below `/api`.
     pub json: Value,
+    /// The body as it came.
+    pub text: String,
 }
 
 impl Reply {
@@ -67,8 +69,17 @@ impl Client {
 
     /// Sends raw bytes.
     pub async fn send(&self, method: Method, path: &str, body: Vec<u8>) -> Reply {
-        let mut request =
-            Request::builder().method(method).uri(path).header(header::CONTENT_TYPE, "application/json");
+        let json =
+            HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
+        self.send_with(method, path, json, body).await
+    }
+
+    /// Sends raw bytes with these headers, and the token.
+    pub async fn send_with(&self, method: Method, path: &str, headers: HeaderMap, body: Vec<u8>) -> Reply {
+        let mut request = Request::builder().method(method).uri(path);
+        for (name, value) in &headers {
+            request = request.header(name, value);
+        }
         if let Some(key) = &self.key {
             request = request.header(header::AUTHORIZATION, format!("Bearer {key}"));
         }
@@ -76,10 +87,17 @@ impl Client {
         let response = self.router.clone().oneshot(request).await.expect("the router never fails");
         let (parts, body) = response.into_parts();
         let bytes = axum::body::to_bytes(body, usize::MAX).await.expect("a body");
-        let json = serde_json::from_slice(&bytes).unwrap_or_else(|error| {
-            panic!("{path} answered no JSON ({error}): {:?}", String::from_utf8_lossy(&bytes))
-        });
-        Reply { status: parts.status, headers: parts.headers, json }
+        let text = String::from_utf8(bytes.to_vec()).expect("text");
+        let json = match serde_json::from_str(&text) {
+            Err(error) if path.starts_with("/api") => panic!("{path} answered no JSON ({error}): {text:?}"),
+            parsed => parsed.unwrap_or_default(),
+        };
+        Reply { status: parts.status, headers: parts.headers, json, text }
+    }
+
+    /// GET with these headers.
+    pub async fn get_with(&self, path: &str, headers: HeaderMap) -> Reply {
+        self.send_with(Method::GET, path, headers, Vec::new()).await
     }
 
     /// GET.

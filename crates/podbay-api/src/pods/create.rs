@@ -2,6 +2,8 @@
 
 use crate::check::{Fields, Wrong, amount, count, flag, name, one_of, parse, text, text_bytes, wrong};
 use crate::error::FieldError;
+#[cfg(feature = "openapi")]
+use crate::term::Term;
 use podbay_core::limits;
 use podbay_core::published::{GpuType, ImageName, ProviderType, Security, Socket};
 use serde::Serialize;
@@ -13,34 +15,43 @@ const IDS_MAX: usize = 100;
 
 /// An order of a pod. Keys that are none of these are ignored at this level, and refused in `pod`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "openapi", schemars(rename = "CreatePodRequest", transform = in_both_spellings))]
 pub struct CreatePod {
     /// What is ordered.
     pub pod: PodRequest,
     /// From whom.
     pub provider: ProviderRef,
     /// Persistent disks to attach.
+    #[cfg_attr(feature = "openapi", schemars(length(max = IDS_MAX)))]
     pub disks: Option<Vec<String>>,
     /// The team that shall own it.
     pub team: Option<TeamRef>,
     /// Members who shall reach it. Also read as `teamMemberIds`.
+    #[cfg_attr(feature = "openapi", schemars(length(max = IDS_MAX)))]
     pub team_member_ids: Option<Vec<String>>,
     /// Whether all members shall reach it. Also read as `sharedWithTeam`.
+    #[cfg_attr(feature = "openapi", schemars(with = "Option<bool>"))]
     pub shared_with_team: bool,
 }
 
 /// The provider of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "PodProvider"))]
 pub struct ProviderRef {
     /// Which.
     #[serde(rename = "type")]
+    #[cfg_attr(feature = "openapi", schemars(with = "Term<ProviderType>"))]
     pub kind: ProviderType,
 }
 
 /// The team of an order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "PodTeam"))]
 #[serde(rename_all = "camelCase")]
 pub struct TeamRef {
     /// Which.
+    #[cfg_attr(feature = "openapi", schemars(length(min = 1, max = limits::NAME_CHARS_MAX)))]
     pub team_id: String,
 }
 
@@ -55,45 +66,68 @@ pub struct EnvVar {
 
 /// What is ordered. Most of it repeats the offer; whether it fits one is for the server to judge.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(
+    feature = "openapi",
+    derive(schemars::JsonSchema),
+    schemars(rename = "PodRequestConfig", deny_unknown_fields)
+)]
 #[serde(rename_all = "camelCase")]
 pub struct PodRequest {
     /// Display name; the server makes one up if there is none.
+    #[cfg_attr(feature = "openapi", schemars(length(max = limits::NAME_CHARS_MAX)))]
     pub name: Option<String>,
     /// Offer.
+    #[cfg_attr(feature = "openapi", schemars(length(min = 1, max = limits::NAME_CHARS_MAX)))]
     pub cloud_id: String,
     /// GPU model.
+    #[cfg_attr(feature = "openapi", schemars(with = "Term<GpuType>"))]
     pub gpu_type: GpuType,
     /// Socket. One client always says PCIe: a mismatch is no mistake.
+    #[cfg_attr(feature = "openapi", schemars(with = "Term<Socket>"))]
     pub socket: Socket,
     /// GPUs.
+    #[cfg_attr(feature = "openapi", schemars(range(min = 1, max = limits::GPU_COUNT_MAX)))]
     pub gpu_count: u32,
     /// Disk in GB; the offer's default if none.
+    #[cfg_attr(feature = "openapi", schemars(range(min = 1, max = limits::SIZE_MAX)))]
     pub disk_size: Option<u32>,
     /// vCPUs; the offer's default if none.
+    #[cfg_attr(feature = "openapi", schemars(range(min = 1, max = limits::SIZE_MAX)))]
     pub vcpus: Option<u32>,
     /// Memory in GB; the offer's default if none.
+    #[cfg_attr(feature = "openapi", schemars(range(min = 1, max = limits::SIZE_MAX)))]
     pub memory: Option<u32>,
     /// Highest dollars per hour; null, absent and 0 all mean that there is no ceiling.
+    #[cfg_attr(feature = "openapi", schemars(range(min = 0)))]
     pub max_price: Option<f64>,
     /// Image; the server's default if none.
+    #[cfg_attr(feature = "openapi", schemars(with = "Option<Term<ImageName>>"))]
     pub image: Option<ImageName>,
     /// Custom template, with the image `custom_template`.
+    #[cfg_attr(feature = "openapi", schemars(length(max = limits::NAME_CHARS_MAX)))]
     pub custom_template_id: Option<String>,
     /// Data centre of the offer.
+    #[cfg_attr(feature = "openapi", schemars(length(max = limits::NAME_CHARS_MAX)))]
     pub data_center_id: Option<String>,
     /// Country of the offer.
+    #[cfg_attr(feature = "openapi", schemars(length(max = limits::NAME_CHARS_MAX)))]
     pub country: Option<String>,
     /// Security class of the offer.
+    #[cfg_attr(feature = "openapi", schemars(with = "Option<Term<Security>>"))]
     pub security: Option<Security>,
     /// Environment. Read as a list of pairs or as a map.
+    #[cfg_attr(feature = "openapi", schemars(schema_with = "both_env_forms", default))]
     pub env_vars: Vec<EnvVar>,
     /// Password of a notebook server.
+    #[cfg_attr(feature = "openapi", schemars(length(max = limits::NAME_CHARS_MAX)))]
     pub jupyter_password: Option<String>,
     /// One of the account's SSH keys.
+    #[cfg_attr(feature = "openapi", schemars(length(max = limits::NAME_CHARS_MAX)))]
     pub ssh_key_id: Option<String>,
     /// Whether to start it again if it ends by itself.
     pub auto_restart: Option<bool>,
     /// Hours to pay in advance.
+    #[cfg_attr(feature = "openapi", schemars(extend("exclusiveMinimum" = 0)))]
     pub prepaid_for_hr: Option<f64>,
 }
 
@@ -242,4 +276,34 @@ fn env_value(value: &Value) -> Result<String, Wrong> {
         return Err(wrong("string_pattern_mismatch", "must not contain the zero character"));
     }
     Ok(text)
+}
+
+/// The keys that one published client spells in camel case are there in both spellings.
+#[cfg(feature = "openapi")]
+fn in_both_spellings(schema: &mut schemars::Schema) {
+    let Some(Value::Object(properties)) = schema.get_mut("properties") else { return };
+    for (snake, camel) in [("team_member_ids", "teamMemberIds"), ("shared_with_team", "sharedWithTeam")] {
+        let mut same = properties.get(snake).cloned().unwrap_or_default();
+        same["description"] = format!("The same as `{snake}`.").into();
+        same[crate::contract::ADDITION] = true.into();
+        properties.insert(camel.to_owned(), same);
+    }
+}
+
+/// What [`env_vars`] reads.
+#[cfg(feature = "openapi")]
+fn both_env_forms(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    let (max, chars) = (limits::ENV_VARS_MAX, limits::NAME_CHARS_MAX);
+    let name = serde_json::json!({
+        "type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$", "maxLength": chars });
+    let value = serde_json::json!({ "type": "string", "maxLength": limits::ENV_VALUE_BYTES_MAX });
+    let pair = serde_json::json!({
+        "type": "object", "properties": { "key": name, "value": value }, "required": ["key", "value"] });
+    schemars::json_schema!({
+        "anyOf": [
+            { "type": "array", "items": pair, "maxItems": max },
+            { "type": "object", "propertyNames": name, "additionalProperties": value, "maxProperties": max },
+            { "type": "null" },
+        ],
+    })
 }

@@ -34,6 +34,7 @@ pub enum ResourceType {
 
 /// A pod (`APIPodConfig`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "APIPodConfig"))]
 #[serde(rename_all = "camelCase")]
 pub struct Pod {
     /// Id: letters and digits only.
@@ -70,6 +71,7 @@ pub struct Pod {
     /// GPUs.
     pub gpu_count: u32,
     /// Socket of the GPUs.
+    #[cfg_attr(feature = "openapi", schemars(with = "Term<Socket>"))]
     pub socket: Option<Term<Socket>>,
     /// Dollars per hour while it runs.
     pub price_hr: f64,
@@ -78,6 +80,7 @@ pub struct Pod {
     /// Dollars per hour while it is provisioned; null means `priceHr`.
     pub provisioning_price_hr: Option<f64>,
     /// Image.
+    #[cfg_attr(feature = "openapi", schemars(with = "Term<ImageName>"))]
     pub environment_type: Option<Term<ImageName>>,
     /// Custom template.
     pub custom_template_id: Option<String>,
@@ -103,6 +106,7 @@ pub struct Pod {
 
 /// A port that is reachable from outside. The numbers are strings: some clients insist.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PortMapping {
     /// Port inside the pod.
@@ -119,6 +123,7 @@ pub struct PortMapping {
 
 /// Sizes of a pod. The key `shared_disk` is in snake case on the wire.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct Resources {
     /// Memory in GB.
     pub memory: Option<u32>,
@@ -132,6 +137,7 @@ pub struct Resources {
 
 /// A persistent disk at a pod.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "AttachedResources"))]
 #[serde(rename_all = "camelCase")]
 pub struct AttachedResource {
     /// Always `DISK`.
@@ -155,6 +161,7 @@ pub struct AttachedResource {
 
 /// One row of the bulk status call. Both prices are the same: clients read one or the other.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "APIPodStatusResponse"))]
 #[serde(rename_all = "camelCase")]
 pub struct PodStatusRow {
     /// Pod.
@@ -184,6 +191,7 @@ pub struct PodStatusRow {
 
 /// A pod that has ended (`HistoryObj`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "HistoryObj"))]
 #[serde(rename_all = "camelCase")]
 pub struct HistoryEntry {
     /// Pod.
@@ -219,6 +227,7 @@ pub struct HistoryEntry {
 
 /// Answer to a delete call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "DeletePodResponse"))]
 pub struct Deleted {
     /// `TERMINATED`, or `DELETING` while it takes longer.
     pub status: Term<PodStatus>,
@@ -226,6 +235,7 @@ pub struct Deleted {
 
 /// Which of the two streams of a process a line was written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum LogStream {
     /// Standard output.
@@ -236,6 +246,7 @@ pub enum LogStream {
 
 /// One line that the pod's first process wrote.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct LogLine {
     /// When, if the engine knows.
     pub timestamp: Option<String>,
@@ -247,6 +258,7 @@ pub struct LogLine {
 
 /// Answer to the log call.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct LogReply {
     /// The last lines, oldest first.
     pub logs: Vec<LogLine>,

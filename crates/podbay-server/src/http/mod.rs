@@ -10,8 +10,10 @@ mod availability;
 mod billing;
 mod body;
 mod cache;
+mod contract;
 mod health;
 mod invitations;
+mod page;
 mod params;
 mod pods;
 mod reply;
@@ -21,6 +23,7 @@ mod users;
 mod view;
 
 pub use cache::Cache;
+pub use contract::{contract, contract_text};
 
 use crate::app::{App, Error};
 use axum::Router;
@@ -80,6 +83,8 @@ pub fn routes() -> Vec<Route> {
     add(Method::GET, "/healthz", None, get(health::live));
     add(Method::GET, "/readyz", None, get(health::ready));
     add_shared(&mut add);
+    add(Method::GET, "/openapi.json", None, get(contract::openapi));
+    add(Method::GET, "/docs", None, get(contract::docs));
     table
 }
 

@@ -1,0 +1,45 @@
+//! `/availability`.
+
+use super::words::Words;
+use super::{Operation, get, list, number, one_of, text};
+use crate::NumberedPage;
+use crate::availability::{GpuAvailability, OfferMap, PriceSummary};
+use crate::paths::{AVAILABILITY, AVAILABILITY_GPU_SUMMARY, AVAILABILITY_GPUS, AVAILABILITY_MULTI_NODE};
+use podbay_core::limits::{PAGE_SIZE_LEGACY_MAX, PAGE_SIZE_MAX};
+use podbay_core::published::{GpuType, Region, Security, Socket};
+use serde_json::json;
+
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        filtered(get(AVAILABILITY, "listOffersByType", "Offers by GPU type"), PAGE_SIZE_LEGACY_MAX)
+            .about("The older form of the list.")
+            .gives::<OfferMap>(),
+        filtered(get(AVAILABILITY_GPUS, "listOffers", "Offers of one machine"), PAGE_SIZE_MAX)
+            .about("With live stock. Ordering one means to send its `cloudId`, type, socket and count back.")
+            .gives::<NumberedPage<GpuAvailability>>(),
+        filtered(
+            get(AVAILABILITY_MULTI_NODE, "listClusterOffers", "Offers of several machines"),
+            PAGE_SIZE_MAX,
+        )
+        .about("There are none here: always an empty page.")
+        .gives::<NumberedPage<GpuAvailability>>(),
+        get(AVAILABILITY_GPU_SUMMARY, "getPriceSummary", "Prices by GPU type, count and region")
+            .gives::<PriceSummary>(),
+    ]
+}
+
+fn filtered(operation: Operation, page_size_max: u32) -> Operation {
+    let size = json!({
+        "type": "integer", "minimum": 1, "maximum": page_size_max, "default": page_size_max });
+    operation
+        .asks("regions", "Any of these regions.", &list(&one_of(&Region::words())))
+        .asks("gpu_count", "GPUs of the offer.", &json!({ "type": "integer", "minimum": 1 }))
+        .asks("gpu_type", "GPU model.", &one_of(&GpuType::words()))
+        .asks("socket", "Socket of the GPUs.", &one_of(&Socket::words()))
+        .asks("security", "Security class.", &one_of(&Security::words()))
+        .asks("data_center_id", "Data centre.", &text())
+        .asks("cloud_id", "One offer.", &text())
+        .asks("disks", "Only where these disks are.", &list(&text()))
+        .asks("page", "Which page, counted from 1.", &number(1, 1))
+        .asks("page_size", "Rows of a page.", &size)
+}
