@@ -6,6 +6,7 @@
 
 mod bench;
 mod ci;
+mod contract;
 mod demo;
 mod engine;
 mod http;
@@ -37,6 +38,7 @@ cargo xtask <command>
   tidy [--tighten]                  the architecture and size checks
   sim --seed N | --seeds N | --minutes M
                                     the simulator; prints the seed of what it finds
+  contract [seed] [examples]        thousands of calls by the served contract, allowed and forbidden ones
   bench [name]                      measurements: ssh, http, memory, size
 ";
 
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
         "tidy" => tidy::main(&rest),
         "sim" => sim::main(&rest),
         "bench" => bench::main(&rest),
+        "contract" => contract::main(&rest),
         "" | "help" | "-h" | "--help" => {
             print!("{HELP}");
             return ExitCode::SUCCESS;

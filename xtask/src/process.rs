@@ -1,6 +1,7 @@
 //! A process this tool started and therefore stops.
 
 use crate::sh::{self, Context, Result};
+use serde_json::Value;
 use std::fs::File;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -20,6 +21,22 @@ impl Process {
         let child =
             command.stdin(Stdio::null()).stdout(out).stderr(err).spawn().context(sh::describe(command))?;
         Ok(Self { child, ended: None })
+    }
+
+    /// The same, for a program that says in one line of JSON where it is to be found.
+    pub fn start_saying(command: &mut Command, log: &Path) -> Result<(Self, Value)> {
+        let mut process = Self::start(command, log)?;
+        let (mut text, mut said) = (String::new(), Value::Null);
+        wait_until(Duration::from_secs(60), Duration::from_millis(50), || {
+            text = std::fs::read_to_string(log).unwrap_or_default();
+            said = text.lines().find_map(|line| serde_json::from_str(line).ok()).unwrap_or_default();
+            !said.is_null() || process.ended().is_some()
+        });
+        if said.is_null() {
+            let end = sh::tail(&text, 20);
+            return Err(format!("{} did not start\n{end}", sh::describe(command)).into());
+        }
+        Ok((process, said))
     }
 
     pub fn pid(&self) -> u32 {

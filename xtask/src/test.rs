@@ -3,7 +3,7 @@
 use crate::engine::Engine;
 use crate::postgres::Postgres;
 use crate::sh::{self, Result};
-use crate::{image, paths, person, setup, small_images};
+use crate::{contract, image, paths, person, setup, small_images};
 
 /// How long new seeds are simulated, beside those that once found something.
 const SIM_SECONDS: &str = "60";
@@ -23,9 +23,13 @@ pub fn main(args: &[String]) -> Result<()> {
     if let Err(failure) = &workspace {
         sh::say(format!("the workspace's tests failed: {failure}"));
     }
+    let contract = if filter.is_none() { contract::check() } else { Ok(()) };
+    if let Err(failure) = &contract {
+        sh::say(format!("the contract does not hold: {failure}"));
+    }
     // The person's walk prints its count on the very last line; nothing may follow.
     person::walk(&engine)?;
-    workspace.map_err(|_| "".into())
+    workspace.and(contract).map_err(|_| "".into())
 }
 
 fn workspace(args: &[String]) -> Result<()> {

@@ -136,19 +136,8 @@ impl Ours {
     fn start(folder: &Path, name: &str) -> Result<Self> {
         let folder = folder.join(name);
         fs::create_dir(&folder).context(folder.display())?;
-        let log = folder.join("log");
         let mut command = sh::guarded(paths::target().join("release/bench_server"));
-        let mut process = Process::start(command.arg(&folder), &log)?;
-        let mut said = Value::Null;
-        wait_until(Duration::from_secs(60), Duration::from_millis(50), || {
-            let text = fs::read_to_string(&log).unwrap_or_default();
-            said = text.lines().find_map(|line| serde_json::from_str(line).ok()).unwrap_or_default();
-            !said.is_null() || process.ended().is_some()
-        });
-        if said.is_null() {
-            let text = fs::read_to_string(&log).unwrap_or_default();
-            return Err(format!("bench_server did not start\n{}", sh::tail(&text, 20)).into());
-        }
+        let (process, said) = Process::start_saying(command.arg(&folder), &folder.join("log"))?;
         let api =
             |base: &str| Api { base: text(&said, base).to_owned(), key: text(&said, "/key").to_owned() };
         Ok(Self { api: api("/ours"), memory: api("/memory"), said, _process: process })

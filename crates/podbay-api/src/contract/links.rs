@@ -1,9 +1,10 @@
-//! Links between operations: the `id` of what was made leads to everything that can be done with it.
+//! Links between operations: the `id` of what was made leads to everything that can be done with it,
+//! by its own path or by a list of ids (`pod_ids` of `/pods`).
 
 use super::Operation;
 use serde_json::{Map, Value, json};
 
-/// The links of an operation whose reply has that schema: to each operation below `{id}`.
+/// The links of an operation whose reply has that schema.
 pub(super) fn links(
     operation: &Operation,
     reply: &Value,
@@ -14,15 +15,23 @@ pub(super) fn links(
         return Map::new();
     }
     let below = format!("{}/{{id}}", operation.path);
+    let beside = format!("{}/", operation.path);
+    let ids = format!("{}_ids", operation.path.rsplit('/').next().unwrap_or_default().trim_end_matches('s'));
     let link = |target: &Operation| {
+        let takes_ids = || target.query.iter().any(|parameter| parameter["name"] == *ids);
+        let parameter = match &target.path {
+            path if path.starts_with(&below) => String::from("path.id"),
+            path if path.starts_with(&beside) && takes_ids() => format!("query.{ids}"),
+            _ => return None,
+        };
         let link = json!({
             "operationId": target.id,
-            "parameters": { "path.id": "$response.body#/id" },
+            "parameters": { parameter: "$response.body#/id" },
             "description": target.summary,
         });
-        (target.id.to_owned(), link)
+        Some((target.id.to_owned(), link))
     };
-    all.iter().filter(|target| target.path.starts_with(&below)).map(link).collect()
+    all.iter().filter_map(link).collect()
 }
 
 /// A schema itself where there is only a reference to it.

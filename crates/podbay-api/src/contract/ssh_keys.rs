@@ -7,7 +7,7 @@ use crate::ssh_keys::{AddSshKey, PatchSshKey, SshKey, SshKeyUpdated};
 use serde_json::json;
 
 pub(super) fn operations() -> Vec<Operation> {
-    let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ5dJDBB3E1ri3LmCwl1kYkKAGCyKnNsZpPmAaxpM0nO me@laptop";
+    let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH me@laptop";
     vec![
         get(SSH_KEYS, "listSshKeys", "SSH keys of the account").asks_for_part().gives::<OffsetPage<SshKey>>(),
         post(SSH_KEYS, "addSshKey", "Add an SSH key")

@@ -30,17 +30,9 @@ struct Filter {
 
 impl Filter {
     fn read(mut params: Params, page_size_max: u32) -> Result<Self, Error> {
-        let regions = params.all("regions");
-        let mut known = Vec::new();
-        for region in &regions {
-            known.extend(Params::parse(&format!("regions={region}")).get("regions").and_then(Region::parse));
-        }
-        if known.len() < regions.len() {
-            params.choice("regions", |_| None::<()>, &spellings(Region::ALL, Region::as_str));
-        }
         let filter = Self {
-            regions: known,
-            gpu_count: params.get("gpu_count").is_some().then(|| params.number("gpu_count", 1, 1)),
+            regions: params.choices("regions", Region::parse, &spellings(Region::ALL, Region::as_str)),
+            gpu_count: params.number_given("gpu_count", 1),
             gpu_type: params.choice("gpu_type", GpuType::parse, "those of the offers"),
             socket: params.choice("socket", Socket::parse, &spellings(Socket::ALL, Socket::as_str)),
             security: params.choice("security", Security::parse, &spellings(Security::ALL, Security::as_str)),
@@ -48,7 +40,7 @@ impl Filter {
             cloud_id: params.get("cloud_id").map(str::to_owned),
             disks: !params.all("disks").is_empty(),
             page: params.number("page", 1, 1),
-            page_size: params.number("page_size", page_size_max, 1).min(page_size_max),
+            page_size: params.within("page_size", page_size_max, 1..=page_size_max),
         };
         params.finish()?;
         Ok(filter)

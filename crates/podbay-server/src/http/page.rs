@@ -51,7 +51,7 @@ impl<'a> Page<'a> {
     fn operation(&mut self, path: &str, method: &str, operation: &'a Value) {
         let id = escape(text(&operation["operationId"]));
         let ours =
-            if is_ours(operation) { " <i title=\"not in the published contract\">ours</i>" } else { "" };
+            if is_ours(operation) { " <i title=\"not in the published contract\">podbay</i>" } else { "" };
         self.put(&format!(
             "<details id=\"{id}\"><summary><b class={method}>{}</b> <code>{}</code> <span>{}</span>{ours}</summary>",
             method.to_uppercase(),
@@ -141,7 +141,7 @@ impl<'a> Page<'a> {
             let kind = escape(&kind(property));
             self.put(&format!("<li><code>{}</code> <em>{kind}{need}</em>", escape(name)));
             if is_ours(property) {
-                self.put(" <i title=\"not in the published contract\">ours</i>");
+                self.put(" <i title=\"not in the published contract\">podbay</i>");
             }
             if let Some(about) = property["description"].as_str() {
                 self.put(&format!(" – {}", prose(about)));

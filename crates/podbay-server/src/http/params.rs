@@ -8,6 +8,7 @@ use axum::http::request::Parts;
 use podbay_api::FieldError;
 use podbay_core::limits;
 use std::convert::Infallible;
+use std::ops::RangeInclusive;
 
 /// The parameters of a request, in order.
 pub(super) struct Params {
@@ -58,13 +59,17 @@ impl Params {
         Self { pairs: form_urlencoded::parse(query.as_bytes()).into_owned().collect(), errors: Vec::new() }
     }
 
-    /// The last value of that name; an empty one counts as missing.
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
-        let last = self.pairs.iter().rev().find(|(key, _)| key == name);
-        last.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+    /// The last value of that name, empty or not.
+    fn last(&self, name: &str) -> Option<&str> {
+        self.pairs.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// All values of that name.
+    /// The last text of that name; an empty one counts as missing.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.last(name).filter(|value| !value.is_empty())
+    }
+
+    /// All texts of that name; empty ones count as missing.
     pub(super) fn all(&self, name: &str) -> Vec<String> {
         self.pairs
             .iter()
@@ -83,8 +88,26 @@ impl Params {
         u32::try_from(self.large(name, default.into(), least.into())).unwrap_or(u32::MAX)
     }
 
+    /// A whole number of at least `least`, if there is one.
+    pub(super) fn number_given(&mut self, name: &str, least: u32) -> Option<u32> {
+        self.last(name)?;
+        Some(self.number(name, least, least))
+    }
+
+    /// A whole number within the bounds, which are published; `default` if missing.
+    pub(super) fn within(&mut self, name: &str, default: u32, bounds: RangeInclusive<u32>) -> u32 {
+        let Some(text) = self.last(name) else { return default };
+        match text.parse::<u32>().ok().filter(|number| bounds.contains(number)) {
+            Some(number) => number,
+            None => {
+                self.wrong(name, format!("write a whole number from {} to {}", bounds.start(), bounds.end()));
+                default
+            }
+        }
+    }
+
     fn large(&mut self, name: &str, default: u64, least: u64) -> u64 {
-        let Some(text) = self.get(name) else { return default };
+        let Some(text) = self.last(name) else { return default };
         match text.parse::<u64>().ok().filter(|number| *number >= least) {
             Some(number) => number,
             None => {
@@ -102,12 +125,26 @@ impl Params {
         parse: impl Fn(&str) -> Option<T>,
         all: &str,
     ) -> Option<T> {
-        let text = self.get(name)?.to_owned();
-        let value = parse(&text);
+        let value = parse(self.last(name)?);
         if value.is_none() {
             self.wrong(name, format!("unknown value; known are: {all}"));
         }
         value
+    }
+
+    /// Values of a closed list, any number of them.
+    pub(super) fn choices<T: Copy>(
+        &mut self,
+        name: &str,
+        parse: impl Fn(&str) -> Option<T>,
+        all: &str,
+    ) -> Vec<T> {
+        let given = self.pairs.iter().filter(|(key, _)| key == name);
+        let values: Option<Vec<T>> = given.map(|(_, value)| parse(value)).collect();
+        if values.is_none() {
+            self.wrong(name, format!("unknown value; known are: {all}"));
+        }
+        values.unwrap_or_default()
     }
 
     /// `offset` and `limit`.

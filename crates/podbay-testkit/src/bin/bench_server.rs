@@ -10,19 +10,13 @@ use axum::body::Body;
 use axum::http::{Request, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
-use podbay_core::place::HostFacts;
 use podbay_core::published::UserRole;
-use podbay_core::{HostId, InstallId};
-use podbay_provider::fake::{Fake, Image, World};
-use podbay_server::app::{App, Chance, Clock, Parts, Tuning, owner};
-use podbay_server::reconcile::Driver;
-use podbay_server::{Config, http, lifecycle, tasks};
-use podbay_store::{Settings, Store};
+use podbay_server::app::owner;
+use podbay_server::http;
 use podbay_testkit::{Client, TestServer};
 use serde_json::{Value, json};
 use std::io::Write;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tower::ServiceExt;
@@ -33,10 +27,7 @@ const LIST: &str = "/api/v1/pods/?offset=0&limit=100";
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let folder = std::env::args_os().nth(1).map(PathBuf::from).context("usage: bench_server FOLDER")?;
-    let app = build(folder).await?;
-    tokio::spawn(Driver::run(app.clone()));
-    tokio::spawn(tasks::sweep_run(app.clone()));
-    tokio::spawn(tasks::keys::run(app.clone()));
+    let app = podbay_testkit::running::start(folder).await?;
     let (_, key) = owner::user_create(&app, "bench", UserRole::User).await?;
     let key = key.reveal();
     let router = http::router(app);
@@ -60,39 +51,6 @@ async fn main() -> anyhow::Result<()> {
     writeln!(std::io::stdout(), "{said}")?;
     tokio::try_join!(axum::serve(ours, router).into_future(), axum::serve(theirs, memory).into_future())?;
     Ok(())
-}
-
-async fn build(folder: PathBuf) -> anyhow::Result<Arc<App>> {
-    let mut config = Config { data_dir: folder, ..Config::default() };
-    (config.ports.first, config.ports.last) = (1024, 65_535);
-    let facts = HostFacts {
-        vcpus: 100_000,
-        memory_gb: 200_000,
-        disk_gb: 1_000_000,
-        architecture: "amd64".into(),
-        engine: "fake".into(),
-        ..HostFacts::default()
-    };
-    let clock = Clock::system();
-    let ticking = clock.clone();
-    let world = World::new(facts, move || ticking.now());
-    for reference in config.images.values() {
-        world.image(reference, Image::default().on_host());
-    }
-    let install_id = InstallId::from_bits(0xBE);
-    let app = App::new(Parts {
-        store: Store::open(&Settings::at(config.database_url())).await?,
-        config,
-        clock,
-        chance: Chance::system(),
-        install_id: install_id.clone(),
-        host: HostId::from_stored("local".into()),
-        provider: Arc::new(Fake::new(world, install_id)),
-        host_key_secret: [7; 32],
-        tuning: Tuning::default(),
-    });
-    lifecycle::facts_refresh(&app).await?;
-    Ok(app)
 }
 
 /// Orders the pods and waits until all of them can be used.

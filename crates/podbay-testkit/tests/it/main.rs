@@ -7,6 +7,7 @@ mod contract;
 mod faults;
 mod matrix;
 mod pods;
+mod published;
 mod sim;
 mod teams;
 mod wallet;

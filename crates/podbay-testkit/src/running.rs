@@ -1,0 +1,51 @@
+//! The real server over a scripted world, running by itself: real time, real chance, a database file.
+
+use podbay_core::place::HostFacts;
+use podbay_core::{HostId, InstallId};
+use podbay_provider::fake::{Fake, Image, World};
+use podbay_server::app::{App, Chance, Clock, Parts, Tuning};
+use podbay_server::reconcile::Driver;
+use podbay_server::{Config, lifecycle, tasks};
+use podbay_store::{Settings, Store};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Starts it on a huge host, with its database in `folder`. It runs as long as the runtime does.
+///
+/// # Errors
+/// A database that cannot be opened.
+pub async fn start(folder: PathBuf) -> anyhow::Result<Arc<App>> {
+    let mut config = Config { data_dir: folder, ..Config::default() };
+    (config.ports.first, config.ports.last) = (1024, 65_535);
+    let facts = HostFacts {
+        vcpus: 100_000,
+        memory_gb: 200_000,
+        disk_gb: 1_000_000,
+        architecture: "amd64".into(),
+        engine: "fake".into(),
+        ..HostFacts::default()
+    };
+    let clock = Clock::system();
+    let ticking = clock.clone();
+    let world = World::new(facts, move || ticking.now());
+    for reference in config.images.values() {
+        world.image(reference, Image::default().on_host());
+    }
+    let install_id = InstallId::from_bits(0xBE);
+    let app = App::new(Parts {
+        store: Store::open(&Settings::at(config.database_url())).await?,
+        config,
+        clock,
+        chance: Chance::system(),
+        install_id: install_id.clone(),
+        host: HostId::from_stored("local".into()),
+        provider: Arc::new(Fake::new(world, install_id)),
+        host_key_secret: [7; 32],
+        tuning: Tuning::default(),
+    });
+    lifecycle::facts_refresh(&app).await?;
+    tokio::spawn(Driver::run(app.clone()));
+    tokio::spawn(tasks::sweep_run(app.clone()));
+    tokio::spawn(tasks::keys::run(app.clone()));
+    Ok(app)
+}
