@@ -213,7 +213,19 @@ pub(crate) fn text(value: &Value) -> Outcome<String> {
     if text.chars().any(char::is_control) {
         return Err(wrong("string_pattern_mismatch", "must have no control characters"));
     }
+    if text.chars().any(is_deceptive) {
+        let msg = "must have no invisible characters, and none that change the direction of text";
+        return Err(wrong("string_pattern_mismatch", msg));
+    }
     Ok(text.to_owned())
+}
+
+/// Characters that nobody sees, but that make two names look alike or text read in another order.
+fn is_deceptive(character: char) -> bool {
+    matches!(character,
+        '\u{ad}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
+        | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}'
+        | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// A short string of printable characters that is not blank.

@@ -7,6 +7,7 @@ use crate::availability::{GpuAvailability, OfferMap, PriceSummary};
 use crate::billing::{AddCredit, Credit, Wallet};
 use crate::events::PodEvent;
 use crate::page::{Data, NumberedPage, OffsetPage};
+use crate::paths;
 use crate::pods::{CreatePod, Deleted, HistoryEntry, LogReply, Pod, PodStatusRow};
 use crate::ssh_keys::{AddSshKey, PatchSshKey, SshKey, SshKeyUpdated};
 use crate::teams::{
@@ -14,9 +15,11 @@ use crate::teams::{
     UpdateTeam,
 };
 use crate::users::{CreateUser, SetSlug, User, UserCreated, WhoAmI};
+use futures_util::stream::{self, Stream, TryStreamExt};
 use podbay_core::limits;
 use reqwest::Method;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 const NOTHING: Option<&Empty> = None;
 /// Most pages that are read of one list: a server whose count is wrong must not hold us for ever.
@@ -100,6 +103,20 @@ impl Default for HistoryQuery {
     }
 }
 
+impl HistoryQuery {
+    fn sorting(&self) -> Vec<(&'static str, String)> {
+        let sort_by = match self.sort_by {
+            SortBy::TerminatedAt => "terminatedAt",
+            SortBy::CreatedAt => "createdAt",
+        };
+        let sort_order = match self.sort_order {
+            SortOrder::Descending => "desc",
+            SortOrder::Ascending => "asc",
+        };
+        vec![("sort_by", sort_by.to_owned()), ("sort_order", sort_order.to_owned())]
+    }
+}
+
 /// Every method: [`Error::Unreachable`] if no answer came, [`Error::Status`] if the server
 /// refused, [`Error::Malformed`] if it is no server of this API.
 #[allow(clippy::missing_errors_doc, reason = "said once, above")]
@@ -112,18 +129,19 @@ impl Client {
         self.call(Method::GET, segments, query, NOTHING).await
     }
 
-    async fn all<T: DeserializeOwned>(&self, segments: &[&str]) -> Result<Vec<T>, Error> {
-        let mut rows: Vec<T> = Vec::new();
-        for _ in 0..PAGES_MAX {
-            let query = part(rows.len() as u64, limits::PAGE_LIMIT_MAX);
-            let page: OffsetPage<T> = self.get(segments, &query).await?;
-            let none = page.data.is_empty();
-            rows.extend(page.data);
-            if none || rows.len() as u64 >= page.total_count {
-                break;
+    /// All rows of a list that is cut by offset and limit.
+    fn rows<'a, T: DeserializeOwned + 'a>(
+        &'a self,
+        segments: &'a [&'a str],
+        query: Vec<(&'static str, String)>,
+    ) -> impl Stream<Item = Result<T, Error>> + 'a {
+        pages(move |_, read| {
+            let query = [query.clone(), part(read, limits::PAGE_LIMIT_MAX)].concat();
+            async move {
+                let page: OffsetPage<T> = self.get(segments, &query).await?;
+                Ok((page.data, page.total_count))
             }
-        }
-        Ok(rows)
+        })
     }
 
     /// Live pods, one part of them.
@@ -133,7 +151,25 @@ impl Client {
 
     /// Live pods, all of them.
     pub async fn pods_all(&self) -> Result<Vec<Pod>, Error> {
-        self.all(&["pods"]).await
+        self.pods_stream().try_collect().await
+    }
+
+    /// Live pods, one after the other; parts of the list are asked for as they are needed. A pod that
+    /// is made or deleted meanwhile may shift the list, so that one is seen twice or not at all.
+    ///
+    /// ```no_run
+    /// use futures_util::TryStreamExt;
+    ///
+    /// # async fn example(client: podbay_api::client::Client) -> Result<(), podbay_api::client::Error> {
+    /// let mut pods = std::pin::pin!(client.pods_stream());
+    /// while let Some(pod) = pods.try_next().await? {
+    ///     println!("{}", pod.id);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn pods_stream(&self) -> impl Stream<Item = Result<Pod, Error>> + '_ {
+        self.rows(&["pods"], Vec::new())
     }
 
     /// One live pod.
@@ -142,6 +178,20 @@ impl Client {
     }
 
     /// Orders a pod.
+    ///
+    /// ```no_run
+    /// use podbay_api::pods::CreatePod;
+    ///
+    /// # async fn example(client: podbay_api::client::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// let order = CreatePod::parse(&serde_json::json!({
+    ///     "pod": { "cloudId": "cpu-1x2", "gpuType": "CPU_NODE", "socket": "PCIe", "gpuCount": 1 },
+    ///     "provider": { "type": "primecompute" },
+    /// }))
+    /// .map_err(|wrong| wrong[0].to_string())?;
+    /// let pod = client.pod_create(&order).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn pod_create(&self, order: &CreatePod) -> Result<Pod, Error> {
         self.call(Method::POST, &["pods"], &[], Some(order)).await
     }
@@ -158,19 +208,18 @@ impl Client {
         Ok(rows.data.unwrap_or_default())
     }
 
-    /// Pods that have ended.
+    /// Pods that have ended, one part of them.
     pub async fn pod_history(&self, query: &HistoryQuery) -> Result<OffsetPage<HistoryEntry>, Error> {
-        let sort_by = match query.sort_by {
-            SortBy::TerminatedAt => "terminatedAt",
-            SortBy::CreatedAt => "createdAt",
-        };
-        let sort_order = match query.sort_order {
-            SortOrder::Descending => "desc",
-            SortOrder::Ascending => "asc",
-        };
-        let mut pairs = vec![("sort_by", sort_by.to_owned()), ("sort_order", sort_order.to_owned())];
-        pairs.extend(part(query.offset, query.limit));
+        let pairs = [query.sorting(), part(query.offset, query.limit)].concat();
         self.get(&["pods", "history"], &pairs).await
+    }
+
+    /// Pods that have ended, from the first one on, whatever offset and limit say.
+    pub fn pod_history_stream(
+        &self,
+        query: &HistoryQuery,
+    ) -> impl Stream<Item = Result<HistoryEntry, Error>> + '_ {
+        self.rows(&["pods", "history"], query.sorting())
     }
 
     /// The last lines that the pod's first process wrote.
@@ -196,16 +245,18 @@ impl Client {
 
     /// All offers of one machine.
     pub async fn offers_all(&self, filter: &OfferFilter) -> Result<Vec<GpuAvailability>, Error> {
-        let mut rows: Vec<GpuAvailability> = Vec::new();
-        for number in 1..=PAGES_MAX {
+        self.offers_stream(filter).try_collect().await
+    }
+
+    /// All offers of one machine, one after the other.
+    pub fn offers_stream<'a>(
+        &'a self,
+        filter: &'a OfferFilter,
+    ) -> impl Stream<Item = Result<GpuAvailability, Error>> + 'a {
+        pages(move |number, _| async move {
             let page = self.offers(filter, number, limits::PAGE_SIZE_MAX).await?;
-            let none = page.items.is_empty();
-            rows.extend(page.items);
-            if none || rows.len() as u64 >= page.total_count {
-                break;
-            }
-        }
-        Ok(rows)
+            Ok((page.items, page.total_count))
+        })
     }
 
     /// One page of the offers of several machines, counted from 1.
@@ -242,7 +293,7 @@ impl Client {
 
     /// The account's SSH keys.
     pub async fn ssh_keys(&self) -> Result<Vec<SshKey>, Error> {
-        self.all(&["ssh_keys"]).await
+        self.rows(&["ssh_keys"], Vec::new()).try_collect().await
     }
 
     /// Adds an SSH key.
@@ -261,6 +312,11 @@ impl Client {
         self.call(Method::PATCH, &["ssh_keys", id], &[], Some(&change)).await
     }
 
+    /// The server's own description of all its calls (OpenAPI 3.1).
+    pub async fn contract(&self) -> Result<Value, Error> {
+        self.document(paths::OPENAPI).await
+    }
+
     /// Who the key belongs to, and what it may do.
     pub async fn whoami(&self) -> Result<WhoAmI, Error> {
         Ok(self.get::<Data<WhoAmI>>(&["user", "whoami"], &[]).await?.data)
@@ -273,7 +329,7 @@ impl Client {
 
     /// All users of the installation.
     pub async fn users(&self) -> Result<Vec<User>, Error> {
-        self.all(&["users"]).await
+        self.rows(&["users"], Vec::new()).try_collect().await
     }
 
     /// Makes a user.
@@ -283,7 +339,7 @@ impl Client {
 
     /// The caller's teams.
     pub async fn teams(&self) -> Result<Vec<Team>, Error> {
-        self.all(&["user", "teams"]).await
+        self.rows(&["user", "teams"], Vec::new()).try_collect().await
     }
 
     /// Makes a team.
@@ -303,7 +359,7 @@ impl Client {
 
     /// A team's members.
     pub async fn team_members(&self, id: &str) -> Result<Vec<Member>, Error> {
-        self.all(&["teams", id, "members"]).await
+        self.rows(&["teams", id, "members"], Vec::new()).try_collect().await
     }
 
     /// Gives a member another role.
@@ -368,4 +424,24 @@ impl Client {
 
 fn part(offset: u64, limit: u32) -> Vec<(&'static str, String)> {
     vec![("offset", offset.to_string()), ("limit", limit.to_string())]
+}
+
+/// All rows of a list that comes in pages. `page` is called with the number of the page, counted from
+/// 1, and the number of rows that were read before; it gives the rows and how many there are in all.
+fn pages<T, F>(page: impl Fn(u32, u64) -> F) -> impl Stream<Item = Result<T, Error>>
+where
+    F: Future<Output = Result<(Vec<T>, u64), Error>>,
+{
+    stream::try_unfold(Some((1, 0)), move |next| {
+        let asked = next.map(|(number, read)| (number, read, page(number, read)));
+        async move {
+            let Some((number, read, page)) = asked else { return Ok(None) };
+            let (rows, total) = page.await?;
+            let read = read + rows.len() as u64;
+            let is_last = rows.is_empty() || read >= total || number >= PAGES_MAX;
+            let next = (!is_last).then_some((number + 1, read));
+            Ok(Some((stream::iter(rows.into_iter().map(Ok)), next)))
+        }
+    })
+    .try_flatten()
 }

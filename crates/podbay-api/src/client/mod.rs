@@ -1,22 +1,37 @@
 //! A typed client of the contract.
 //!
-//! A call that cannot have had an effect twice (GET and DELETE) is tried again when the server
-//! answers 429 or 503, after the wait that it asks for. An order is never repeated: the answer to
-//! the first one may only have been lost.
+//! A call is tried again when the server answers 429 or 503, after the wait that it asks for. What
+//! makes something new (POST) carries an `Idempotency-Key`, the same one each time, so that the
+//! server does it once however often it is told to.
 //!
 //! The program must have installed a TLS provider (`rustls::crypto::…::install_default`) before
 //! the first [`Client`] is made.
+//!
+//! ```no_run
+//! use podbay_api::client::Client;
+//!
+//! # async fn example() -> Result<(), podbay_api::client::Error> {
+//! let client = Client::new("http://127.0.0.1:8080", Some("pbk_…"))?;
+//! for pod in client.pods_all().await? {
+//!     println!("{} is {}", pod.name, pod.status);
+//! }
+//! # Ok(())
+//! # }
+//! ```
 
 mod calls;
 mod error;
+mod retry;
 
 pub use calls::{HistoryQuery, OfferFilter, SortBy, SortOrder};
 pub use error::Error;
+pub use retry::Retry;
 
 use crate::error::Problem;
 use crate::paths;
-use reqwest::header::{AUTHORIZATION, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
-use reqwest::{Method, Response, Url};
+use rand::TryRngCore;
+use reqwest::header::{AUTHORIZATION, DATE, HeaderMap, HeaderValue};
+use reqwest::{Method, Request, Response, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::time::Duration;
@@ -28,35 +43,8 @@ const ANSWER_WAIT_MAX: Duration = Duration::from_secs(30);
 /// Longest wait for a connection.
 const CONNECT_WAIT_MAX: Duration = Duration::from_secs(10);
 
-/// How often and how soon to try again.
-#[derive(Clone, Copy, Debug)]
-pub struct Retry {
-    /// Calls in all, the first one included.
-    pub attempts_max: u32,
-    /// First wait; doubles each time.
-    pub wait_min: Duration,
-    /// Longest wait. A server that asks for a longer one gets no further call.
-    pub wait_max: Duration,
-}
-
-impl Default for Retry {
-    fn default() -> Self {
-        Self { attempts_max: 5, wait_min: Duration::from_millis(500), wait_max: Duration::from_secs(30) }
-    }
-}
-
-impl Retry {
-    /// The wait before the next call, if there is to be one. `attempt` counts from 1.
-    fn wait(&self, attempt: u32, asked: Option<Duration>) -> Option<Duration> {
-        if attempt >= self.attempts_max {
-            return None;
-        }
-        match asked {
-            Some(asked) => (asked <= self.wait_max).then_some(asked),
-            None => Some(self.wait_min.saturating_mul(1 << (attempt - 1).min(16)).min(self.wait_max)),
-        }
-    }
-}
+/// The header under which a server does the same thing once.
+const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 
 /// A client of one server, with one key. Cheap to clone.
 #[derive(Clone)]
@@ -64,6 +52,7 @@ pub struct Client {
     http: reqwest::Client,
     base: Url,
     retry: Retry,
+    once: Option<String>,
 }
 
 /// What an address without a key answered.
@@ -97,14 +86,41 @@ impl Client {
             .timeout(ANSWER_WAIT_MAX)
             .build()
             .map_err(|error| Error::Setup(error::cause(&error)))?;
-        Ok(Self { http, base: base_url(base)?, retry: Retry::default() })
+        Ok(Self { http, base: base_url(base)?, retry: Retry::default(), once: None })
     }
 
     /// The same client with another idea of patience.
+    ///
+    /// ```no_run
+    /// use podbay_api::client::{Client, Retry};
+    ///
+    /// # fn example() -> Result<(), podbay_api::client::Error> {
+    /// let hasty = Client::new("http://127.0.0.1:8080", None)?.with_retry(Retry::never());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn with_retry(mut self, retry: Retry) -> Self {
         self.retry = retry;
         self
+    }
+
+    /// The same client for one call that makes something, under an idempotency key of the caller's: a
+    /// program that ends before it has the answer can call again with the same key and the same
+    /// content, and nothing is made twice. Without this, each call has a key of its own.
+    ///
+    /// ```no_run
+    /// # async fn example(
+    /// #     client: podbay_api::client::Client,
+    /// #     order: podbay_api::pods::CreatePod,
+    /// # ) -> Result<(), podbay_api::client::Error> {
+    /// let pod = client.once("nightly-2030-01-31").pod_create(&order).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn once(&self, key: impl Into<String>) -> Self {
+        Self { once: Some(key.into()), ..self.clone() }
     }
 
     /// The address of the server, without `/api/v1`.
@@ -152,32 +168,51 @@ impl Client {
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
-        let repeatable = method == Method::GET || method == Method::DELETE;
-        let mut attempt = 1;
+        let mut request = self.http.request(method.clone(), url);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        if method == Method::POST {
+            let key = match &self.once {
+                Some(key) => key.clone(),
+                None => format!("{:016x}{:016x}", chance()?, chance()?),
+            };
+            request = request.header(IDEMPOTENCY_KEY, key);
+        }
+        self.send(request.build().map_err(|error| Error::Setup(error::cause(&error)))?).await
+    }
+
+    /// Sends a request until it has an answer or patience ends.
+    async fn send<T: DeserializeOwned>(&self, request: Request) -> Result<T, Error> {
+        let mut waits = self.retry.waits();
         loop {
-            let mut request = self.http.request(method.clone(), url.clone());
-            if let Some(body) = body {
-                request = request.json(body);
-            }
-            let response = request.send().await.map_err(|error| self.unreachable(error))?;
+            // Bodies are in memory, so a copy can always be had.
+            let copy = request.try_clone().ok_or_else(|| Error::Setup("a body cannot be repeated".into()))?;
+            let response = self.http.execute(copy).await.map_err(|error| self.unreachable(error))?;
             let status = response.status().as_u16();
             if (200..300).contains(&status) {
                 let bytes = self.read(response).await?;
-                return serde_json::from_slice(&bytes)
-                    .map_err(|error| Error::Malformed { url: url.to_string(), cause: error.to_string() });
+                return serde_json::from_slice(&bytes).map_err(|error| Error::Malformed {
+                    url: request.url().to_string(),
+                    cause: error.to_string(),
+                });
             }
-            let wait = if repeatable && matches!(status, 429 | 503) {
-                self.retry.wait(attempt, retry_after(&response))
-            } else {
-                None
+            let wait = match status {
+                429 | 503 => waits.next(retry::asked(response.headers()), chance()?),
+                _ => None,
             };
             let Some(wait) = wait else {
                 let problem = Problem::read(&self.read(response).await?);
                 return Err(Error::Status { status, problem });
             };
             tokio::time::sleep(wait).await;
-            attempt += 1;
         }
+    }
+
+    /// A document that is not below `/api/v1`.
+    async fn document<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
+        let url = self.url("", &path.split('/').skip(1).collect::<Vec<_>>());
+        self.send(Request::new(Method::GET, url)).await
     }
 
     async fn read(&self, mut response: Response) -> Result<Vec<u8>, Error> {
@@ -214,9 +249,10 @@ fn base_url(text: &str) -> Result<Url, Error> {
     Ok(url)
 }
 
-fn retry_after(response: &Response) -> Option<Duration> {
-    let seconds = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds))
+/// Chance of the machine.
+fn chance() -> Result<u64, Error> {
+    let drawn = rand::rngs::OsRng.try_next_u64();
+    drawn.map_err(|error| Error::Setup(format!("the machine gives no random numbers: {error}")))
 }
 
 #[cfg(test)]
@@ -233,14 +269,5 @@ mod tests {
             let error = base_url(text).unwrap_err().to_string();
             assert!(!error.contains("secret@"), "{error}");
         }
-    }
-
-    #[test]
-    fn waits_double_and_end() {
-        let retry = Retry::default();
-        let wait = |attempt| retry.wait(attempt, None).map(|wait| wait.as_millis());
-        assert_eq!([1, 2, 3, 4, 5].map(wait), [Some(500), Some(1000), Some(2000), Some(4000), None]);
-        assert_eq!(retry.wait(1, Some(Duration::from_secs(7))), Some(Duration::from_secs(7)));
-        assert_eq!(retry.wait(1, Some(Duration::from_secs(3600))), None);
     }
 }

@@ -1,6 +1,7 @@
 //! The client against a scripted server: what it sends, when it tries again, how it fails.
 
-use podbay_api::client::{Client, Error, HistoryQuery, OfferFilter, Retry};
+use futures_util::TryStreamExt;
+use podbay_api::client::{Client, Error, HistoryQuery, OfferFilter, Retry, SortOrder};
 use podbay_api::paths;
 use podbay_api::pods::CreatePod;
 use podbay_api::ssh_keys::AddSshKey;
@@ -48,7 +49,8 @@ fn serve(answers: Vec<(u16, &'static str, String)>) -> (Client, Seen) {
             reader.get_mut().write_all(answer.as_bytes()).unwrap();
         }
     });
-    let retry = Retry { attempts_max: 3, wait_min: Duration::ZERO, wait_max: Duration::from_secs(1) };
+    let second = Duration::from_secs(1);
+    let retry = Retry { attempts_max: 3, wait_min: Duration::ZERO, wait_max: second, total_max: second };
     (Client::new(&base, Some(" pbk_x \n")).unwrap().with_retry(retry), seen)
 }
 
@@ -128,7 +130,7 @@ async fn a_list_is_read_to_its_end() {
 }
 
 #[tokio::test]
-async fn a_busy_server_is_asked_again_but_an_order_is_not_repeated() {
+async fn a_busy_server_is_asked_again_and_an_order_keeps_its_key() {
     let busy = || (503, "retry-after: 0\r\n", json!({"detail": "later"}).to_string());
     let (client, seen) = serve(vec![busy(), (429, "", String::new()), page(0, json!([]))]);
     assert_eq!(client.pods(0, 5).await.unwrap().total_count, 0);
@@ -139,10 +141,26 @@ async fn a_busy_server_is_asked_again_but_an_order_is_not_repeated() {
     assert_eq!((error.status(), error.to_string()), (Some(503), "later (HTTP 503)".into()));
     assert_eq!(seen.lock().unwrap().len(), 3);
 
-    let (client, seen) = serve(vec![busy()]);
     let added = AddSshKey { name: "n".into(), public_key: "p".into() };
-    assert_eq!(client.ssh_key_add(&added).await.unwrap_err().status(), Some(503));
-    assert_eq!(seen.lock().unwrap()[0].2, r#"{"name":"n","publicKey":"p"}"#);
+    let (client, seen) = serve(vec![busy(), ok(key("1")), ok(key("2")), ok(key("3"))]);
+    for _ in 0..2 {
+        client.ssh_key_add(&added).await.unwrap();
+    }
+    client.once("mine").ssh_key_add(&added).await.unwrap();
+    let seen = seen.lock().unwrap();
+    let keys: Vec<&str> = seen
+        .iter()
+        .map(|(_, headers, body)| {
+            assert_eq!(body, r#"{"name":"n","publicKey":"p"}"#);
+            headers.iter().find_map(|line| line.strip_prefix("idempotency-key: ")).unwrap()
+        })
+        .collect();
+    let is_hex = |key: &str| key.len() == 32 && key.bytes().all(|byte| byte.is_ascii_hexdigit());
+    assert!(is_hex(keys[0]) && is_hex(keys[2]), "{keys:?}");
+    assert_eq!(keys[0], keys[1], "the repeated call has the same key");
+    assert_ne!(keys[1], keys[2], "another call has another one");
+    assert_eq!(keys[3], "mine");
+    drop(seen);
 
     let (client, seen) = serve(vec![(429, "retry-after: 3600\r\n", String::new())]);
     assert_eq!(client.pods(0, 5).await.unwrap_err().to_string(), "Too Many Requests (HTTP 429)");
@@ -204,6 +222,37 @@ async fn a_wallet_is_asked_for_by_team_and_an_invitation_is_accepted_by_its_code
             "GET /api/v1/billing/wallet?offset=5&limit=7&teamId=c1",
             "POST /api/v1/invitations/a%2Fb/accept",
             "GET /api/v1/user/teams?offset=0&limit=1000",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_stream_asks_for_pages_as_they_are_needed() {
+    let offers = |count: u64| ok(json!({"items": [], "totalCount": count}));
+    let (client, seen) = serve(vec![
+        page(3, json!([key("1"), key("2")])),
+        page(0, json!([])),
+        page(0, json!([])),
+        offers(7),
+        ok(json!({"openapi": "3.1.0"})),
+    ]);
+    let mut first = std::pin::pin!(client.pods_stream());
+    // These rows are no pods: the second page is never asked for.
+    assert!(matches!(first.try_next().await, Err(Error::Malformed { .. })));
+    assert!(client.pods_all().await.unwrap().is_empty());
+    let query = HistoryQuery { sort_order: SortOrder::Ascending, ..HistoryQuery::default() };
+    let ended: Vec<_> = client.pod_history_stream(&query).try_collect().await.unwrap();
+    assert!(ended.is_empty());
+    assert!(client.offers_all(&OfferFilter::default()).await.unwrap().is_empty());
+    assert_eq!(client.contract().await.unwrap()["openapi"], "3.1.0");
+    assert_eq!(
+        firsts(&seen),
+        [
+            "GET /api/v1/pods?offset=0&limit=1000",
+            "GET /api/v1/pods?offset=0&limit=1000",
+            "GET /api/v1/pods/history?sort_by=terminatedAt&sort_order=asc&offset=0&limit=1000",
+            "GET /api/v1/availability/gpus?page=1&page_size=100",
+            "GET /openapi.json",
         ]
     );
 }

@@ -1,7 +1,11 @@
-//! Request bodies: bounded, JSON, and an object.
+//! Request bodies: bounded, JSON, and an object. A body that calls itself something else is refused: a form
+//! or a file was meant, and none is read here. One that does not say what it is counts as JSON.
 
+use super::json;
 use crate::app::Error;
 use axum::extract::{FromRequest, Request};
+use axum::http::HeaderValue;
+use axum::http::header::CONTENT_TYPE;
 use podbay_api::FieldError;
 use podbay_core::limits::BODY_BYTES_MAX;
 use serde_json::Value;
@@ -13,6 +17,12 @@ impl<S: Send + Sync> FromRequest<S> for Body {
     type Rejection = Error;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Error> {
+        let wrong = |msg: String| {
+            Error::Invalid(vec![FieldError { loc: vec!["body".into()], msg, kind: "json_invalid".into() }])
+        };
+        if !request.headers().get(CONTENT_TYPE).is_none_or(is_json) {
+            return Err(wrong("send JSON, with the header Content-Type: application/json".into()));
+        }
         let announced =
             request.headers().get("content-length").and_then(|length| length.to_str().ok()?.parse().ok());
         if announced.is_some_and(|length: u64| length > BODY_BYTES_MAX as u64) {
@@ -21,11 +31,13 @@ impl<S: Send + Sync> FromRequest<S> for Body {
         let bytes = axum::body::to_bytes(request.into_body(), BODY_BYTES_MAX)
             .await
             .map_err(|_| Error::TooLarge(BODY_BYTES_MAX))?;
-        let wrong = |msg: String| {
-            Error::Invalid(vec![FieldError { loc: vec!["body".into()], msg, kind: "json_invalid".into() }])
-        };
-        let value: Value =
-            serde_json::from_slice(&bytes).map_err(|error| wrong(format!("no valid JSON: {error}")))?;
+        let value = json::read(&bytes).map_err(|error| wrong(format!("no valid JSON: {error}")))?;
         if value.is_object() { Ok(Self(value)) } else { Err(wrong("write a JSON object".into())) }
     }
+}
+
+fn is_json(media_type: &HeaderValue) -> bool {
+    let text = media_type.to_str().unwrap_or_default();
+    let name = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    name == "application/json" || name.ends_with("+json")
 }

@@ -13,6 +13,7 @@ mod cache;
 mod contract;
 mod health;
 mod invitations;
+mod json;
 mod page;
 mod params;
 mod pods;

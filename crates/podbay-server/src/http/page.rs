@@ -67,7 +67,7 @@ impl<'a> Page<'a> {
         let body = &operation["requestBody"]["content"]["application/json"];
         if !body.is_null() {
             self.put("<h4>Body</h4>");
-            self.shape(&body["schema"], 0);
+            self.shape(&body["schema"], 0, true);
         }
         self.put(&format!("<h4>Example</h4><pre>{}</pre>", escape(&curl(path, method, operation))));
         self.responses(operation);
@@ -99,7 +99,7 @@ impl<'a> Page<'a> {
         self.put("<h4>Reply</h4>");
         match responses.get("200").map(|response| object(&response["content"])) {
             Some(content) if content.contains_key("application/json") => {
-                self.shape(&content["application/json"]["schema"], 0);
+                self.shape(&content["application/json"]["schema"], 0, false);
             }
             Some(content) => {
                 let kinds: Vec<&str> = content.keys().map(String::as_str).collect();
@@ -114,8 +114,9 @@ impl<'a> Page<'a> {
         self.put("</ul>");
     }
 
-    /// A schema with its properties, unfolded.
-    fn shape(&mut self, schema: &'a Value, depth: usize) {
+    /// A schema with its properties, unfolded. In a reply each key is there, so only a request says which
+    /// are required.
+    fn shape(&mut self, schema: &'a Value, depth: usize, is_request: bool) {
         let schema = self.resolve(schema);
         let required: Vec<&str> =
             schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
@@ -127,17 +128,15 @@ impl<'a> Page<'a> {
         }
         if properties.is_empty() {
             if let Some(inner) = inner {
-                self.shape(inner, depth);
+                self.shape(inner, depth, is_request);
             }
             return;
         }
         self.put("<ul>");
         let (must, may): (Vec<_>, Vec<_>) =
             properties.iter().partition(|(name, _)| required.contains(&name.as_str()));
-        let is_request_with_choice = !may.is_empty();
         for (name, property) in must.into_iter().chain(may) {
-            let need =
-                if is_request_with_choice && required.contains(&name.as_str()) { ", required" } else { "" };
+            let need = if is_request && required.contains(&name.as_str()) { ", required" } else { "" };
             let kind = escape(&kind(property));
             self.put(&format!("<li><code>{}</code> <em>{kind}{need}</em>", escape(name)));
             if is_ours(property) {
@@ -147,7 +146,7 @@ impl<'a> Page<'a> {
                 self.put(&format!(" – {}", prose(about)));
             }
             self.words(property);
-            self.shape(property, depth + 1);
+            self.shape(property, depth + 1, is_request);
         }
         self.put("</ul>");
     }
@@ -199,14 +198,12 @@ fn kind(schema: &Value) -> String {
         other => other.to_owned(),
     };
     let mut text = types.iter().map(word).collect::<Vec<_>>().join(" or ");
-    for (key, name) in
-        [("minimum", "from"), ("maximum", "to"), ("maxLength", "at most"), ("default", "default")]
-    {
-        if let Some(value) =
-            schema.get(key).filter(|value| value.is_number() || key == "default" && value.is_string())
-        {
-            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            let _ = write!(text, ", {name} {value}");
+    let bounds = [("minimum", "from ", ""), ("maximum", "to ", ""), ("maxLength", "at most ", " characters")];
+    for (key, before, after) in bounds.into_iter().chain([("default", "default ", "")]) {
+        match &schema[key] {
+            Value::Number(value) => _ = write!(text, ", {before}{value}{after}"),
+            Value::String(value) => _ = write!(text, ", {before}{value}{after}"),
+            _ => {}
         }
     }
     text

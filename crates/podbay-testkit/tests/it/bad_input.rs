@@ -1,6 +1,6 @@
 //! Bad input gets a clear error, exactly this one, and nothing is lost.
 
-use axum::http::Method;
+use axum::http::{HeaderMap, HeaderValue, Method, header};
 use podbay_testkit::TestServer;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -52,6 +52,15 @@ async fn each_wrong_field_of_an_order_is_named() {
         (with("name", json!("x".repeat(10_000))), "body.pod.name: must have at most 255 characters"),
         (with("name", json!("a\u{0}b")), "body.pod.name: must have no control characters"),
         (with("name", json!("a\u{1b}[31m")), "body.pod.name: must have no control characters"),
+        (
+            with("name", json!("pod\u{202e}txt.exe")),
+            "body.pod.name: must have no invisible characters, and none that change the direction of text",
+        ),
+        (
+            with("name", json!("po\u{200b}d")),
+            "body.pod.name: must have no invisible characters, and none that change the direction of text",
+        ),
+        (with("memory", json!(18_446_744_073_709_551_615_u64)), "body.pod.memory: must be at most 1000000"),
         (with("surprise", json!(1)), "body.pod.surprise: extra fields not permitted"),
         (
             with("cloudId", json!("moon")),
@@ -118,6 +127,9 @@ async fn bodies_that_are_no_order_are_refused() {
     }
     let deep = [b"[".repeat(100_000), b"]".repeat(100_000)].concat();
     assert!(ada.send(Method::POST, "/api/v1/pods", deep).await.error(422).contains("recursion limit"));
+    let deep = format!("{{\"pod\": {}1{}}}", "{\"a\":".repeat(10_000), "}".repeat(10_000));
+    let reply = ada.send(Method::POST, "/api/v1/pods", deep.into_bytes()).await;
+    assert!(reply.error(422).contains("recursion limit"));
     let large = format!("{{\"pod\": \"{}\"}}", "x".repeat(1024 * 1024));
     let reply = ada.send(Method::POST, "/api/v1/pods", large.into_bytes()).await;
     assert_eq!(reply.error(413), "the body is larger than 1048576 bytes");
@@ -194,9 +206,106 @@ async fn wrong_methods_and_paths_have_json_errors() {
     assert_eq!(ada.send(Method::PUT, "/api/v1/pods", Vec::new()).await.error(405), "Method Not Allowed");
     assert_eq!(ada.get("/api/v1/nothing").await.error(404), "Not found");
     assert_eq!(ada.get("/").await.error(404), "Not found");
-    for id in ["%ff", "%00", "..", "%2e%2e%2fetc", "a%20b", "🦀"] {
+    for id in [
+        "%ff",
+        "%00",
+        "..",
+        "%2e%2e",
+        "%2e%2e%2fetc",
+        "%2Fetc%2Fpasswd",
+        "x%2f..%2fy",
+        "a%20b",
+        "%EF%BC%8F",
+        "🦀",
+    ] {
         let id = id.replace('🦀', "%F0%9F%A6%80");
         assert_eq!(ada.get(&format!("/api/v1/pods/{id}")).await.error(404), "Not found", "{id}");
         assert_eq!(ada.delete(&format!("/api/v1/ssh_keys/{id}")).await.error(404), "Not found", "{id}");
     }
+}
+
+#[tokio::test]
+async fn a_key_that_is_given_twice_is_refused_wherever_it_is() {
+    let server = TestServer::new().await;
+    let ada = server.user("ada").await;
+    for (body, expected) in [
+        (r#"{"pod": {}, "pod": {}}"#, "body: no valid JSON: the key \"pod\" is given twice at line 1"),
+        (
+            r#"{"pod": {"cloudId": "a", "cloudId": "b"}}"#,
+            "body: no valid JSON: the key \"cloudId\" is given twice at line 1",
+        ),
+        (
+            r#"{"pod": {"envVars": [{"key": "A", "\u006bey": "B"}]}}"#,
+            "body: no valid JSON: the key \"key\" is given twice at line 1",
+        ),
+    ] {
+        let reply = ada.send(Method::POST, "/api/v1/pods", body.as_bytes().to_vec()).await;
+        assert_eq!(reply.error(422).split(" column").next(), Some(expected));
+    }
+}
+
+#[tokio::test]
+async fn numbers_that_no_machine_has_are_refused() {
+    let server = TestServer::new().await;
+    let ada = server.user("ada").await;
+    let order = TestServer::order().to_string();
+    for (number, expected) in [
+        ("99999999999999999999999999", "body.pod.gpuCount: must be at most 1024"),
+        ("1e300", "body.pod.gpuCount: must be at most 1024"),
+        ("-99999999999999999999999999", "body.pod.gpuCount: must be at least 1"),
+        ("1e400", "body: no valid JSON: number out of range at line 1 column 51"),
+    ] {
+        let body = order.replace("\"gpuCount\":1", &format!("\"gpuCount\":{number}"));
+        let text = ada.send(Method::POST, "/api/v1/pods", body.into_bytes()).await.error(422);
+        let shown = text.split(" at line").next();
+        assert_eq!(shown, expected.split(" at line").next(), "{number}");
+    }
+    let text = ada.get("/api/v1/pods?offset=99999999999999999999999999").await.error(422);
+    assert_eq!(text, "query.offset: write a whole number, 0 or more");
+    for offset in [i64::MAX as u64, u64::MAX] {
+        let page = ada.get(&format!("/api/v1/pods?offset={offset}")).await.ok();
+        assert_eq!(page["data"], json!([]), "{offset}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_called_something_else_is_refused() {
+    let server = TestServer::new().await;
+    let ada = server.user("ada").await;
+    let send = async |media_type: Option<&'static str>| {
+        let headers = media_type.map(|text| (header::CONTENT_TYPE, HeaderValue::from_static(text)));
+        let body = TestServer::order().to_string().into_bytes();
+        ada.send_with(Method::POST, "/api/v1/pods", HeaderMap::from_iter(headers), body).await
+    };
+    for media_type in
+        ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""]
+    {
+        let text = send(Some(media_type)).await.error(422);
+        assert_eq!(text, "body: send JSON, with the header Content-Type: application/json", "{media_type}");
+    }
+    for media_type in [None, Some("application/json"), Some("Application/JSON; charset=utf-8")] {
+        send(media_type).await.ok();
+    }
+}
+
+#[tokio::test]
+async fn query_parameters_with_a_published_range_or_list_are_held_to_it() {
+    let server = TestServer::new().await;
+    let ada = server.user("ada").await;
+    for (query, expected) in [
+        ("page_size=101", "query.page_size: write a whole number from 1 to 100"),
+        ("page_size=", "query.page_size: write a whole number from 1 to 100"),
+        ("page=0", "query.page: write a whole number, 1 or more"),
+        ("gpu_count=", "query.gpu_count: write a whole number, 1 or more"),
+        ("security=", "query.security: unknown value; known are: secure_cloud, community_cloud"),
+    ] {
+        assert_eq!(ada.get(&format!("/api/v1/availability/gpus?{query}")).await.error(422), expected);
+    }
+    assert!(
+        ada.get("/api/v1/availability?regions=canada&regions=moon")
+            .await
+            .error(422)
+            .contains("query.regions")
+    );
+    ada.get("/api/v1/availability?page_size=500&regions=canada&cloud_id=&color=red").await.ok();
 }

@@ -1,0 +1,76 @@
+//! The client has a call for every route of the server.
+
+use axum::Router;
+use axum::http::{Method, StatusCode, Uri};
+use podbay_api::api_keys::CreateApiKey;
+use podbay_api::client::{Client, HistoryQuery, OfferFilter};
+use podbay_api::paths;
+use podbay_api::pods::CreatePod;
+use podbay_api::ssh_keys::AddSshKey;
+use podbay_core::permission::Scopes;
+use podbay_server::http::routes;
+use podbay_testkit::TestServer;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+
+type Seen = Arc<Mutex<BTreeSet<(Method, String)>>>;
+
+/// Routes that a program has no use for: a page for people, and another name for the log.
+const NOT_FOR_PROGRAMS: [&str; 2] = [paths::DOCS, "/api/v1/pods/{id}/logs"];
+
+/// A server that knows nothing and writes down what it was asked.
+async fn recorder() -> (Client, Seen) {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let seen = Seen::default();
+    let log = Arc::clone(&seen);
+    let router = Router::new().fallback(async move |method: Method, uri: Uri| {
+        log.lock().unwrap().insert((method, uri.path().trim_end_matches('/').replace("/ID", "/{id}")));
+        (StatusCode::NOT_FOUND, r#"{"detail": "Not found"}"#)
+    });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    (Client::new(&base, Some("key")).unwrap(), seen)
+}
+
+/// Every call of the client; the ids are `ID`.
+async fn call_everything(client: &Client) {
+    let order = CreatePod::parse(&TestServer::order()).unwrap();
+    let ssh_key = AddSshKey { name: "n".into(), public_key: "k".into() };
+    let api_key = CreateApiKey { name: "n".into(), scopes: Scopes::FULL, expires_at: None };
+    let offers = OfferFilter::default();
+    client.probe(paths::HEALTHZ).await.unwrap();
+    client.probe(paths::READYZ).await.unwrap();
+    client.contract().await.unwrap_err();
+    client.pods_all().await.unwrap_err();
+    client.pod("ID").await.unwrap_err();
+    client.pod_create(&order).await.unwrap_err();
+    client.pod_delete("ID").await.unwrap_err();
+    client.pod_statuses(&["ID"]).await.unwrap_err();
+    client.pod_history(&HistoryQuery::default()).await.unwrap_err();
+    client.pod_log("ID", 1).await.unwrap_err();
+    client.pod_events("ID", 0, 1).await.unwrap_err();
+    client.offers_all(&offers).await.unwrap_err();
+    client.offers_multi_node(&offers, 1, 1).await.unwrap_err();
+    client.offer_map(&offers).await.unwrap_err();
+    client.gpu_summary().await.unwrap_err();
+    client.ssh_keys().await.unwrap_err();
+    client.ssh_key_add(&ssh_key).await.unwrap_err();
+    client.ssh_key_delete("ID").await.unwrap_err();
+    client.ssh_key_set_primary("ID").await.unwrap_err();
+    client.whoami().await.unwrap_err();
+    client.api_keys().await.unwrap_err();
+    client.api_key_create(&api_key).await.unwrap_err();
+    client.api_key_revoke("ID").await.unwrap_err();
+}
+
+#[tokio::test]
+async fn every_route_has_a_call() {
+    let (client, seen) = recorder().await;
+    call_everything(&client).await;
+    let seen = seen.lock().unwrap();
+    for route in routes().into_iter().filter(|route| !NOT_FOR_PROGRAMS.contains(&route.path)) {
+        let called = (route.method.clone(), route.path.to_owned());
+        assert!(seen.contains(&called), "the client has no call for {called:?}; or call it in this test");
+    }
+}
