@@ -2,7 +2,7 @@
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
+use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use serde_json::Value;
 use tower::ServiceExt;
 
@@ -11,6 +11,7 @@ use tower::ServiceExt;
 pub struct Client {
     router: Router,
     key: Option<String>,
+    headers: HeaderMap,
 }
 
 /// What came back.
@@ -20,7 +21,7 @@ pub struct Reply {
     pub status: StatusCode,
     /// Headers.
     pub headers: HeaderMap,
-    /// The body, where it is JSON: on every path below `/api`.
+    /// The body as JSON; null for a page, which is meant for other readers.
     pub json: Value,
     /// The body as it came.
     pub text: String,
@@ -52,13 +53,21 @@ impl Client {
     /// A client with that bearer token.
     #[must_use]
     pub fn new(router: Router, key: Option<String>) -> Self {
-        Self { router, key }
+        Self { router, key, headers: HeaderMap::new() }
     }
 
     /// The same client with another token.
     #[must_use]
     pub fn with_key(&self, key: &str) -> Self {
-        Self { router: self.router.clone(), key: Some(key.to_owned()) }
+        Self { key: Some(key.to_owned()), ..self.clone() }
+    }
+
+    /// The same client with one more header.
+    #[must_use]
+    pub fn with_header(&self, name: &'static str, value: &str) -> Self {
+        let mut client = self.clone();
+        client.headers.append(name, value.parse().expect("a header's value"));
+        client
     }
 
     /// The token.
@@ -69,35 +78,25 @@ impl Client {
 
     /// Sends raw bytes.
     pub async fn send(&self, method: Method, path: &str, body: Vec<u8>) -> Reply {
-        let json =
-            HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
-        self.send_with(method, path, json, body).await
-    }
-
-    /// Sends raw bytes with these headers, and the token.
-    pub async fn send_with(&self, method: Method, path: &str, headers: HeaderMap, body: Vec<u8>) -> Reply {
-        let mut request = Request::builder().method(method).uri(path);
-        for (name, value) in &headers {
-            request = request.header(name, value);
-        }
+        let mut request =
+            Request::builder().method(method).uri(path).header(header::CONTENT_TYPE, "application/json");
         if let Some(key) = &self.key {
             request = request.header(header::AUTHORIZATION, format!("Bearer {key}"));
         }
-        let request = request.body(Body::from(body)).expect("a request");
+        let mut request = request.body(Body::from(body)).expect("a request");
+        request.headers_mut().extend(self.headers.clone());
         let response = self.router.clone().oneshot(request).await.expect("the router never fails");
         let (parts, body) = response.into_parts();
         let bytes = axum::body::to_bytes(body, usize::MAX).await.expect("a body");
-        let text = String::from_utf8(bytes.to_vec()).expect("text");
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let kind = parts.headers.get(header::CONTENT_TYPE).map(|kind| kind.as_bytes());
+        let is_other = kind.is_none_or(|kind| kind.starts_with(b"text/"));
         let json = match serde_json::from_str(&text) {
-            Err(error) if path.starts_with("/api") => panic!("{path} answered no JSON ({error}): {text:?}"),
-            parsed => parsed.unwrap_or_default(),
+            Ok(json) => json,
+            Err(_) if is_other => Value::Null,
+            Err(error) => panic!("{path} answered no JSON ({error}): {text:?}"),
         };
         Reply { status: parts.status, headers: parts.headers, json, text }
-    }
-
-    /// GET with these headers.
-    pub async fn get_with(&self, path: &str, headers: HeaderMap) -> Reply {
-        self.send_with(Method::GET, path, headers, Vec::new()).await
     }
 
     /// GET.

@@ -56,7 +56,7 @@ impl Waits {
             let full = wait_min.saturating_mul(1 << (self.attempt - 1).min(16)).min(wait_max);
             full.mul_f64(1.0 - chance as f64 / u64::MAX as f64 / 2.0)
         });
-        if self.attempt >= attempts_max || wait > wait_max || self.waited + wait > total_max {
+        if self.attempt >= attempts_max || wait > wait_max || self.waited.saturating_add(wait) > total_max {
             return None;
         }
         self.attempt += 1;
