@@ -8,6 +8,7 @@ use serde_json::Value;
 
 /// The wallet of a user or a team. Published in snake case.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct Wallet {
     /// Id.
     pub wallet_id: String,
@@ -25,6 +26,7 @@ pub struct Wallet {
 
 /// A line of a bill: one resource, from its first to its last billed moment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct BillingEntry {
     /// Id of the line; the same each time.
     pub id: String,
@@ -46,15 +48,20 @@ pub struct BillingEntry {
 
 /// Money to put into a wallet (an addition). Without user and team into the caller's own.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 #[serde(rename_all = "camelCase")]
 pub struct AddCredit {
     /// A user's.
+    #[cfg_attr(feature = "openapi", schemars(length(min = 1, max = limits::NAME_CHARS_MAX)))]
     pub user_id: Option<String>,
     /// A team's.
+    #[cfg_attr(feature = "openapi", schemars(length(min = 1, max = limits::NAME_CHARS_MAX)))]
     pub team_id: Option<String>,
     /// Dollars; negative ones are taken out again.
+    #[cfg_attr(feature = "openapi", schemars(range(min = -limits::CREDIT_DOLLARS_MAX, max = limits::CREDIT_DOLLARS_MAX)))]
     pub amount_usd: f64,
     /// What for.
+    #[cfg_attr(feature = "openapi", schemars(length(max = limits::NAME_CHARS_MAX)))]
     pub note: Option<String>,
 }
 
@@ -90,6 +97,7 @@ impl AddCredit {
 
 /// A credit that was made.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Credit {
     /// Id.

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 /// A team, as one of its members sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Team {
     /// Id.
@@ -26,6 +27,7 @@ pub struct Team {
 
 /// A member of a team.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "TeamMember"))]
 #[serde(rename_all = "camelCase")]
 pub struct Member {
     /// User.
@@ -42,6 +44,7 @@ pub struct Member {
 
 /// An invitation that waits to be accepted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "TeamInvitation"))]
 #[serde(rename_all = "camelCase")]
 pub struct Invitation {
     /// Id; it opens nothing.
@@ -62,6 +65,7 @@ pub struct Invitation {
 
 /// A new invitation: the only time that its code is shown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "TeamInvitationCreated"))]
 pub struct InvitationCreated {
     /// The record.
     #[serde(flatten)]
@@ -74,10 +78,13 @@ pub struct InvitationCreated {
 
 /// A team to make.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub struct CreateTeam {
     /// Display name.
+    #[cfg_attr(feature = "openapi", schemars(length(min = 1, max = limits::NAME_CHARS_MAX)))]
     pub name: String,
     /// Name in addresses.
+    #[cfg_attr(feature = "openapi", schemars(length(min = 3, max = 30), extend("pattern" = "^[a-z0-9-]+$")))]
     pub slug: Option<String>,
 }
 
@@ -98,10 +105,13 @@ impl CreateTeam {
 
 /// What to change of a team; null and absent leave it as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub struct UpdateTeam {
     /// Display name.
+    #[cfg_attr(feature = "openapi", schemars(length(min = 1, max = limits::NAME_CHARS_MAX)))]
     pub name: Option<String>,
     /// Name in addresses.
+    #[cfg_attr(feature = "openapi", schemars(length(min = 3, max = 30), extend("pattern" = "^[a-z0-9-]+$")))]
     pub slug: Option<String>,
 }
 
@@ -122,8 +132,10 @@ impl UpdateTeam {
 
 /// A member's new role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub struct SetRole {
     /// The role.
+    #[cfg_attr(feature = "openapi", schemars(with = "Term<TeamRole>"))]
     pub role: TeamRole,
 }
 
@@ -143,13 +155,17 @@ impl SetRole {
 
 /// An invitation to make.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 #[serde(rename_all = "camelCase")]
 pub struct Invite {
     /// Role of the new member; MEMBER if none.
+    #[cfg_attr(feature = "openapi", schemars(with = "Option<Term<TeamRole>>"))]
     pub role: Option<TeamRole>,
     /// For whom it is meant.
+    #[cfg_attr(feature = "openapi", schemars(length(min = 1, max = limits::NAME_CHARS_MAX)))]
     pub email: Option<String>,
     /// How long it can be accepted.
+    #[cfg_attr(feature = "openapi", schemars(range(min = 1, max = limits::INVITATION_HOURS_MAX)))]
     pub expires_in_hours: Option<u32>,
 }
 
@@ -171,10 +187,13 @@ impl Invite {
 
 /// Who accepts an invitation; nothing of it is read if a key says so already.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub struct AcceptInvitation {
     /// Name of the new user.
+    #[cfg_attr(feature = "openapi", schemars(length(min = 1, max = limits::NAME_CHARS_MAX)))]
     pub name: Option<String>,
     /// Mail address of the new user; that of the invitation if none.
+    #[cfg_attr(feature = "openapi", schemars(length(min = 1, max = limits::NAME_CHARS_MAX)))]
     pub email: Option<String>,
 }
 
@@ -195,6 +214,7 @@ impl AcceptInvitation {
 
 /// An accepted invitation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Joined {
     /// The team.

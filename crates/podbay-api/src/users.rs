@@ -49,6 +49,7 @@ pub struct WhoAmI {
 
 /// A user, as the owner of the installation sees it (an addition).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "UserAccount"))]
 #[serde(rename_all = "camelCase")]
 pub struct User {
     /// Id.
@@ -67,6 +68,7 @@ pub struct User {
 
 /// A new user: the only time that the first API key is shown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct UserCreated {
     /// The user.
     #[serde(flatten)]
@@ -77,10 +79,13 @@ pub struct UserCreated {
 
 /// A user to make.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub struct CreateUser {
     /// Name; unique.
+    #[cfg_attr(feature = "openapi", schemars(length(min = 1, max = podbay_core::limits::NAME_CHARS_MAX)))]
     pub name: String,
     /// Mail address.
+    #[cfg_attr(feature = "openapi", schemars(length(min = 1, max = podbay_core::limits::NAME_CHARS_MAX)))]
     pub email: String,
 }
 
@@ -101,8 +106,10 @@ impl CreateUser {
 
 /// The caller's new name in addresses.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct SetSlug {
     /// The name.
+    #[cfg_attr(feature = "openapi", schemars(length(min = 3, max = 30), extend("pattern" = "^[a-z0-9-]+$")))]
     pub slug: String,
 }
 

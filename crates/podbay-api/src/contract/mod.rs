@@ -8,12 +8,14 @@
 
 mod api_keys;
 mod availability;
+mod billing;
 mod document;
 mod errors;
 mod links;
 mod pods;
 mod service;
 mod ssh_keys;
+mod teams;
 mod users;
 mod words;
 
@@ -35,6 +37,8 @@ fn operations() -> Vec<Operation> {
         pods::operations(),
         ssh_keys::operations(),
         users::operations(),
+        teams::operations(),
+        billing::operations(),
         api_keys::operations(),
         service::operations(),
     ]

@@ -32,6 +32,7 @@ pub(super) fn operations() -> Vec<Operation> {
                     "gpuCount": 1 },
                 "provider": { "type": "primecompute" },
             }))
+            .refuses(402, "The wallet that pays for it has not enough.")
             .refuses(409, "No capacity (the text says what is free), or a price above `maxPrice`.")
             .gives::<Pod>(),
         get(PODS_STATUS, "listPodStatuses", "Status of several pods")

@@ -5,7 +5,7 @@ use crate::term::Term;
 use podbay_core::permission::{Level, Scope};
 use podbay_core::published::{
     GpuType, ImageName, InstallationStatus, PodStatus, Protocol, ProviderType, Region, Security, Socket,
-    StockStatus, UsedBy, UserRole,
+    StockStatus, TeamRole, UsedBy, UserRole,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
@@ -62,6 +62,7 @@ words! {
     Protocol = "ProtocolEnum",
     UsedBy = "UsedByEnum",
     UserRole = "UserRoleEnum",
+    TeamRole = "TeamRoleEnum",
     ;
     PodType = "PodTypeEnum" ["HOSTED", "EXTERNAL"],
     ResourceType = "ResourceType"

@@ -35,8 +35,8 @@ pub(super) async fn wallet(
     Extension(actor): Caller,
     mut params: Params,
 ) -> Result<Json<Wallet>, Error> {
-    let (offset, _) = params.page();
-    let limit = params.number("limit", limits::BILLING_LIMIT_DEFAULT, 1).min(limits::BILLING_LIMIT_MAX);
+    let offset = params.offset();
+    let limit = params.within("limit", limits::BILLING_LIMIT_DEFAULT, 1..=limits::BILLING_LIMIT_MAX);
     let team = params.get("teamId").map(str::to_owned);
     params.finish()?;
     let wallet = wallet::wallet_get(&app, &actor, team.as_deref(), offset, limit.into()).await?;

@@ -147,9 +147,14 @@ impl Params {
         values.unwrap_or_default()
     }
 
+    /// `offset`.
+    pub(super) fn offset(&mut self) -> u64 {
+        self.large("offset", 0, 0)
+    }
+
     /// `offset` and `limit`.
     pub(super) fn page(&mut self) -> (u64, u32) {
-        let offset = self.large("offset", 0, 0);
+        let offset = self.offset();
         let limit = self.number("limit", limits::PAGE_LIMIT_DEFAULT, 0).min(limits::PAGE_LIMIT_MAX);
         (offset, limit)
     }

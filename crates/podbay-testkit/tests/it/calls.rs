@@ -3,11 +3,15 @@
 use axum::Router;
 use axum::http::{Method, StatusCode, Uri};
 use podbay_api::api_keys::CreateApiKey;
+use podbay_api::billing::AddCredit;
 use podbay_api::client::{Client, HistoryQuery, OfferFilter};
 use podbay_api::paths;
 use podbay_api::pods::CreatePod;
 use podbay_api::ssh_keys::AddSshKey;
+use podbay_api::teams::{AcceptInvitation, CreateTeam, Invite, SetRole, UpdateTeam};
+use podbay_api::users::{CreateUser, SetSlug};
 use podbay_core::permission::Scopes;
+use podbay_core::published::TeamRole;
 use podbay_server::http::routes;
 use podbay_testkit::TestServer;
 use std::collections::BTreeSet;
@@ -24,7 +28,10 @@ async fn recorder() -> (Client, Seen) {
     let seen = Seen::default();
     let log = Arc::clone(&seen);
     let router = Router::new().fallback(async move |method: Method, uri: Uri| {
-        log.lock().unwrap().insert((method, uri.path().trim_end_matches('/').replace("/ID", "/{id}")));
+        let ids = [("/ID", "/{id}"), ("/USER", "/{user}"), ("/INVITATION", "/{invitation}")];
+        let path = uri.path().trim_end_matches('/').to_owned();
+        let path = ids.into_iter().fold(path, |path, (id, name)| path.replace(id, name));
+        log.lock().unwrap().insert((method, path));
         (StatusCode::NOT_FOUND, r#"{"detail": "Not found"}"#)
     });
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -33,7 +40,7 @@ async fn recorder() -> (Client, Seen) {
     (Client::new(&base, Some("key")).unwrap(), seen)
 }
 
-/// Every call of the client; the ids are `ID`.
+/// Every call of the client; the ids are the names of their places.
 async fn call_everything(client: &Client) {
     let order = CreatePod::parse(&TestServer::order()).unwrap();
     let ssh_key = AddSshKey { name: "n".into(), public_key: "k".into() };
@@ -59,15 +66,37 @@ async fn call_everything(client: &Client) {
     client.ssh_key_delete("ID").await.unwrap_err();
     client.ssh_key_set_primary("ID").await.unwrap_err();
     client.whoami().await.unwrap_err();
+    client.user_set_slug(&SetSlug { slug: "s".into() }).await.unwrap_err();
+    client.users().await.unwrap_err();
+    client.user_create(&CreateUser { name: "n".into(), email: "e".into() }).await.unwrap_err();
+    client.wallet(None, 0, 1).await.unwrap_err();
+    let credit = AddCredit { user_id: None, team_id: None, amount_usd: 1.0, note: None };
+    client.credit(&credit).await.unwrap_err();
     client.api_keys().await.unwrap_err();
     client.api_key_create(&api_key).await.unwrap_err();
     client.api_key_revoke("ID").await.unwrap_err();
+}
+
+async fn call_teams(client: &Client) {
+    let invite = Invite { role: None, email: None, expires_in_hours: None };
+    client.teams().await.unwrap_err();
+    client.team_create(&CreateTeam { name: "n".into(), slug: None }).await.unwrap_err();
+    client.team_update("ID", &UpdateTeam::default()).await.unwrap_err();
+    client.team_delete("ID").await.unwrap_err();
+    client.team_members("ID").await.unwrap_err();
+    client.team_set_role("ID", "USER", &SetRole { role: TeamRole::Admin }).await.unwrap_err();
+    client.team_remove("ID", "USER").await.unwrap_err();
+    client.invitations("ID").await.unwrap_err();
+    client.invite("ID", &invite).await.unwrap_err();
+    client.invitation_revoke("ID", "INVITATION").await.unwrap_err();
+    client.invitation_accept("ID", &AcceptInvitation::default()).await.unwrap_err();
 }
 
 #[tokio::test]
 async fn every_route_has_a_call() {
     let (client, seen) = recorder().await;
     call_everything(&client).await;
+    call_teams(&client).await;
     let seen = seen.lock().unwrap();
     for route in routes().into_iter().filter(|route| !NOT_FOR_PROGRAMS.contains(&route.path)) {
         let called = (route.method.clone(), route.path.to_owned());

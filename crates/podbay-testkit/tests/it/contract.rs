@@ -27,7 +27,7 @@ fn the_checked_in_document_is_the_one_that_is_served() {
         known == text,
         "docs/openapi.json is not what the server serves, from line {} on. If the change of the contract is \
          meant, write it down with: PODBAY_BLESS=1 cargo test -p podbay-testkit contract",
-        line.map_or_else(|| known.lines().count().min(text.lines().count()), |line| line) + 1,
+        line.unwrap_or_else(|| known.lines().count().min(text.lines().count())) + 1,
     );
 }
 

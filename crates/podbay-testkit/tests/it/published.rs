@@ -80,9 +80,9 @@ fn calls() -> Vec<Call> {
         ("patch", "/ssh_keys/{id}", vec![], "any"),
         ("get", "/user/whoami", vec![], "data of User"),
         ("patch", "/user/slug", vec![], "data of User"),
-        ("get", "/user/teams", offset_limit(), "page of *"),
-        ("get", "/teams/{id}/members", offset_limit(), "page of *"),
-        ("get", "/billing/wallet", wallet, "any"),
+        ("get", "/user/teams", offset_limit(), "page of Team"),
+        ("get", "/teams/{id}/members", offset_limit(), "page of TeamMember"),
+        ("get", "/billing/wallet", wallet, "Wallet"),
         ("post", "/template/check-docker-image", vec![], "any"),
         ("get", "/template/registry-credentials", vec![], "any"),
         ("post", "/auth_challenge/generate", vec![], "any"),
@@ -100,10 +100,6 @@ const ABSENT: &[(&str, &str)] = &[
     ("get", "/disks/{id}"),
     ("patch", "/disks/{id}"),
     ("delete", "/disks/{id}"),
-    ("patch", "/user/slug"),
-    ("get", "/user/teams"),
-    ("get", "/teams/{id}/members"),
-    ("get", "/billing/wallet"),
     ("post", "/template/check-docker-image"),
     ("get", "/template/registry-credentials"),
     ("post", "/auth_challenge/generate"),
@@ -155,6 +151,13 @@ const REPLIES: &[(&str, &str)] = &[
          provisioningPriceHr? userId? teamId? walletId? pods clusters",
     ),
     ("SSHKey", "id userId name publicKey isPrimary isUserKey createdAt updatedAt"),
+    ("Team", "teamId name slug? role createdAt"),
+    ("TeamMember", "userId userName? userEmail? role joinedAt"),
+    ("Wallet", "wallet_id team_id? balance_usd currency total_billings recent_billings"),
+    (
+        "BillingEntry",
+        "id created_at updated_at last_billed_at? amount_usd currency resource_type resource_id?",
+    ),
     (
         "User",
         "id role createdAt name? slug? email? image? emailVerified? hasBetaAccess isBanned skipPrepay blacklist scope",
@@ -171,6 +174,7 @@ const REQUESTS: &[(&str, &str)] = &[
     ),
     ("AddSshKey", "name! publicKey!"),
     ("PatchSshKey", "isPrimary!"),
+    ("SetSlug", "slug!"),
 ];
 
 /// The published words of each enumeration.
@@ -281,7 +285,7 @@ fn every_published_call_is_served_with_its_parameters_or_is_named_absent() {
 
 fn has_shape(document: &Value, reply: &Value, shape: &str) -> bool {
     let envelope = &schema(document, reference(reply))["properties"];
-    let is = |value: &Value, name: &str| name == "*" || reference(value) == name;
+    let is = |value: &Value, name: &str| reference(value) == name;
     match shape.split_once(" of ") {
         None if shape == "any" => true,
         None if shape == "with status" => envelope["status"].is_object(),
@@ -369,10 +373,6 @@ fn enumerations_are_the_published_ones() {
     let document = contract().json;
     for (name, line) in WORDS {
         let ours = schema(&document, name);
-        if ours.is_null() {
-            assert_eq!(*name, "TeamRoleEnum");
-            continue;
-        }
         let words: Vec<&str> = ours["enum"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
         assert_eq!(words, line.split_whitespace().collect::<Vec<_>>(), "{name}");
     }
