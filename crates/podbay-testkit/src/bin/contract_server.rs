@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 async fn main() -> anyhow::Result<()> {
     let folder = std::env::args_os().nth(1).map(PathBuf::from).context("usage: contract_server FOLDER")?;
     let app = podbay_testkit::running::start(folder).await?;
-    let (_, key) = owner::user_create(&app, "contract", UserRole::User).await?;
+    let (_, key) = owner::user_create(&app, "contract", UserRole::Admin).await?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let said = json!({ "base": format!("http://{}", listener.local_addr()?), "key": key.reveal() });
     writeln!(std::io::stdout(), "{said}")?;
