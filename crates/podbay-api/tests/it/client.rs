@@ -147,7 +147,7 @@ async fn a_busy_server_is_asked_again_and_an_order_keeps_its_key() {
         client.ssh_key_add(&added).await.unwrap();
     }
     client.once("mine").ssh_key_add(&added).await.unwrap();
-    let seen = seen.lock().unwrap();
+    let seen = seen.lock().unwrap().clone();
     let keys: Vec<&str> = seen
         .iter()
         .map(|(_, headers, body)| {
@@ -160,7 +160,6 @@ async fn a_busy_server_is_asked_again_and_an_order_keeps_its_key() {
     assert_eq!(keys[0], keys[1], "the repeated call has the same key");
     assert_ne!(keys[1], keys[2], "another call has another one");
     assert_eq!(keys[3], "mine");
-    drop(seen);
 
     let (client, seen) = serve(vec![(429, "retry-after: 3600\r\n", String::new())]);
     assert_eq!(client.pods(0, 5).await.unwrap_err().to_string(), "Too Many Requests (HTTP 429)");
