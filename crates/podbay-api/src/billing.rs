@@ -58,7 +58,10 @@ pub struct AddCredit {
     #[cfg_attr(feature = "openapi", schemars(length(min = 1, max = limits::NAME_CHARS_MAX)))]
     pub team_id: Option<String>,
     /// Dollars; negative ones are taken out again.
-    #[cfg_attr(feature = "openapi", schemars(range(min = -limits::CREDIT_DOLLARS_MAX, max = limits::CREDIT_DOLLARS_MAX)))]
+    #[cfg_attr(
+        feature = "openapi",
+        schemars(range(min = -limits::CREDIT_DOLLARS_MAX, max = limits::CREDIT_DOLLARS_MAX))
+    )]
     pub amount_usd: f64,
     /// What for.
     #[cfg_attr(feature = "openapi", schemars(length(max = limits::NAME_CHARS_MAX)))]
