@@ -5,6 +5,25 @@ use std::time::Duration;
 
 /// Largest request body, in bytes; more is answered 413.
 pub const BODY_BYTES_MAX: usize = 1024 * 1024;
+/// Largest head of a request (its first line and its headers), in bytes; more is answered 431.
+pub const HEAD_BYTES_MAX: usize = 64 * 1024;
+/// From the start of a connection, or from the end of a reply on it, to the last byte of the next
+/// request's head: how long a connection may be idle or slow. Then it is closed.
+pub const HEAD_WAIT_MAX: Duration = Duration::from_secs(30);
+/// From the end of a request's head to the last byte of its body; longer is answered 408.
+pub const BODY_WAIT_MAX: Duration = Duration::from_secs(30);
+/// How long a client may take nothing of a reply that waits for it. Then it is cut off.
+pub const REPLY_STALL_MAX: Duration = Duration::from_secs(30);
+/// Connections at the same time, unless the configuration says otherwise; one more is answered 503.
+pub const CONNECTIONS_MAX: usize = 4096;
+/// The same for one address (one /64 of IPv6).
+pub const CONNECTIONS_PER_ADDRESS_MAX: usize = 2048;
+/// File descriptors that connections leave for everything else.
+pub const FILES_RESERVED: usize = 256;
+/// How long no connection is accepted after one could not be, for want of memory or files.
+pub const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
+/// How long a stopping server waits for requests in flight.
+pub const DRAIN_MAX: Duration = Duration::from_secs(10);
 /// Longest name of a pod, a key or a disk, in characters.
 pub const NAME_CHARS_MAX: usize = 255;
 /// Most pod ids that one status call may name; more is answered 422.
@@ -82,6 +101,11 @@ pub const FETCHES_PARALLEL_MAX: usize = 8;
 
 const _: () = {
     assert!(STATUS_IDS_MAX <= PAGE_LIMIT_MAX as usize);
+    // A status call that names as many pods as it may, `pod_ids=` and 32 digits each, fits into a head.
+    assert!(STATUS_IDS_MAX * 41 + 4096 <= HEAD_BYTES_MAX);
+    assert!(CONNECTIONS_PER_ADDRESS_MAX <= CONNECTIONS_MAX);
+    // A delete that waits for its machine is answered before a stopping server gives it up.
+    assert!(DELETE_WAIT_MAX.as_secs() < DRAIN_MAX.as_secs());
     assert!(PAGE_LIMIT_DEFAULT <= PAGE_LIMIT_MAX);
     assert!(PAGE_SIZE_MAX <= PAGE_SIZE_LEGACY_MAX);
     assert!(BILLING_LIMIT_DEFAULT <= BILLING_LIMIT_MAX);

@@ -6,7 +6,7 @@
 
 use podbay_core::place::{CpuSize, Terms};
 use podbay_core::published::{GpuType, ImageName, Region, Security};
-use podbay_core::{Micros, PricePerHour};
+use podbay_core::{Micros, PricePerHour, limits};
 use podbay_provider::Credentials;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -45,6 +45,8 @@ pub struct Config {
     pub images: BTreeMap<ImageName, String>,
     /// Credentials of private registries.
     pub registries: Vec<RegistryConfig>,
+    /// What one client may ask for.
+    pub limits: LimitsConfig,
 }
 
 /// `[engine]`
@@ -132,6 +134,16 @@ impl std::fmt::Debug for RegistryConfig {
     }
 }
 
+/// `[limits]`
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LimitsConfig {
+    /// Connections at the same time; fewer if the system allows fewer open files.
+    pub connections: usize,
+    /// Connections of one address (one /64 of IPv6).
+    pub connections_per_address: usize,
+}
+
 /// The image that an installation without configuration offers; `cargo xtask setup` builds it.
 const BASE_IMAGE: &str = "localhost/podbay/base:latest";
 
@@ -159,6 +171,16 @@ impl Default for Config {
             ],
             images: BTreeMap::from([(ImageName::Ubuntu22Cuda12, BASE_IMAGE.to_owned())]),
             registries: Vec::new(),
+            limits: LimitsConfig::default(),
+        }
+    }
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        Self {
+            connections: limits::CONNECTIONS_MAX,
+            connections_per_address: limits::CONNECTIONS_PER_ADDRESS_MAX,
         }
     }
 }
@@ -227,6 +249,8 @@ const KEYS: &[&str] = &[
     "cpu_sizes",
     "images",
     "registries",
+    "limits.connections",
+    "limits.connections_per_address",
 ];
 
 /// Why a configuration cannot be used; the text says where.
@@ -339,6 +363,9 @@ impl Config {
         }
         if tracing_subscriber::EnvFilter::try_new(&self.log).is_err() {
             return wrong("log", "write a filter such as \"info\" or \"info,podbay_server=debug\"");
+        }
+        if self.limits.connections == 0 || self.limits.connections_per_address == 0 {
+            return wrong("limits", "with no connection nobody could call: write a number above zero");
         }
         if self.database != "sqlite" && !self.database.starts_with("postgres") {
             return wrong("database", "write \"sqlite\" or a URL that begins with postgres://");

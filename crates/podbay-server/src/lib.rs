@@ -7,6 +7,7 @@
 pub mod app;
 pub mod cli;
 pub mod config;
+pub mod connections;
 pub mod http;
 pub mod lifecycle;
 pub mod reconcile;

@@ -3,7 +3,7 @@
 use crate::app::{App, Chance, Clock, Error, KeysOf, Parts, Tuning, owner};
 use crate::config::Config;
 use crate::reconcile::Driver;
-use crate::{http, tasks};
+use crate::{connections, tasks};
 use anyhow::Context;
 use podbay_core::HostId;
 use podbay_provider::engine::{Engine, Settings as EngineSettings};
@@ -20,8 +20,6 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// Between two looks at what the host has.
 const FACTS_EVERY: Duration = Duration::from_secs(300);
-/// How long a stopping server waits for requests in flight.
-const DRAIN_MAX: Duration = Duration::from_secs(10);
 
 /// Serves until a signal. Pods run on: they belong to the engine, not to this process.
 ///
@@ -48,14 +46,9 @@ pub async fn serve(config: Config, agent: &[u8]) -> anyhow::Result<()> {
     let address = listener.local_addr()?;
     greet(&app, address, key.as_ref().map(podbay_core::key::ApiKey::reveal));
     let mut background = start_tasks(&app).await?;
-    let served = axum::serve(listener, http::router(app.clone())).with_graceful_shutdown(stop_signal());
-    let drained = async {
-        stop_signal().await;
-        tokio::time::sleep(DRAIN_MAX).await;
-    };
-    tokio::select! {
-        ended = served.into_future() => ended?,
-        () = drained => tracing::warn!("requests were still in flight at the end"),
+    let cut_off = connections::serve(app.clone(), listener, stop_signal()).await;
+    if cut_off > 0 {
+        tracing::warn!(cut_off, "requests were still in flight at the end");
     }
     tracing::info!("stopping; pods keep running");
     background.shutdown().await;

@@ -29,6 +29,7 @@ pub struct TestServer {
     pub app: Arc<App>,
     router: Router,
     config: Config,
+    tuning: Tuning,
     folder: Arc<TempDir>,
     seed: u64,
     keys: Mutex<HashMap<String, String>>,
@@ -43,6 +44,11 @@ impl TestServer {
 
     /// A server with another configuration.
     pub async fn with(configure: impl FnOnce(&mut Config)) -> Self {
+        Self::tuned(configure, |_| {}).await
+    }
+
+    /// A server with another configuration and other waits.
+    pub async fn tuned(configure: impl FnOnce(&mut Config), tune: impl FnOnce(&mut Tuning)) -> Self {
         let folder = Arc::new(folder());
         let mut config = Config { data_dir: folder.path().to_owned(), ..Config::default() };
         config.cpu_sizes = vec![
@@ -52,7 +58,10 @@ impl TestServer {
         configure(&mut config);
         let clock = ManualClock::default();
         let world = world(&clock);
-        let app = start(&config, &clock, &world, 1, |_| {}).await;
+        let mut tuning =
+            Tuning { delete_wait: Duration::ZERO, probe_window: Duration::ZERO, ..Tuning::default() };
+        tune(&mut tuning);
+        let app = start(&config, &tuning, &clock, &world, 1, |_| {}).await;
         let router = http::router(app.clone());
         Self {
             clock,
@@ -60,6 +69,7 @@ impl TestServer {
             app,
             router,
             config,
+            tuning,
             folder,
             seed: 1,
             keys: Mutex::default(),
@@ -77,7 +87,7 @@ impl TestServer {
         self.seed += 1;
         // What was on its way to the database arrives: a crash loses answers, not the disk's queue.
         self.app.store.close().await;
-        self.app = start(&self.config, &self.clock, &self.world, self.seed, tune).await;
+        self.app = start(&self.config, &self.tuning, &self.clock, &self.world, self.seed, tune).await;
         self.router = http::router(self.app.clone());
         self.app.driver.wake_all(&self.app).await.expect("rows");
     }
@@ -254,6 +264,7 @@ fn world(clock: &ManualClock) -> World {
 
 async fn start(
     config: &Config,
+    tuning: &Tuning,
     clock: &ManualClock,
     world: &World,
     seed: u64,
@@ -273,7 +284,7 @@ async fn start(
         host: HostId::from_stored("local".into()),
         provider: Arc::new(Fake::new(world.clone(), install_id())),
         host_key_secret: [7; 32],
-        tuning: Tuning { delete_wait: Duration::ZERO, probe_window: Duration::ZERO },
+        tuning: tuning.clone(),
     });
     // A server that starts again has the facts in its rows; the engine may be away just now.
     if let Err(error) = lifecycle::facts_refresh(&app).await {

@@ -36,6 +36,9 @@ pub enum Error {
     /// The body is too large.
     #[error("the body is larger than {0} bytes")]
     TooLarge(usize),
+    /// The body did not arrive in time.
+    #[error("the body of the request did not arrive in time; send it again")]
+    TooSlow,
     /// The state of things does not allow it.
     #[error("{0}")]
     Conflict(String),

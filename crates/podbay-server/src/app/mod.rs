@@ -23,7 +23,7 @@ use crate::config::Config;
 use crate::reconcile::Driver;
 use podbay_core::permission::{Permission, Scopes};
 use podbay_core::published::UserRole;
-use podbay_core::{ApiKeyId, HostId, InstallId, PodId, TeamId, Timestamp, UserId};
+use podbay_core::{ApiKeyId, HostId, InstallId, PodId, TeamId, Timestamp, UserId, limits};
 use podbay_provider::Provider;
 use podbay_store::Store;
 use std::collections::{BTreeSet, HashMap};
@@ -38,11 +38,29 @@ pub struct Tuning {
     pub delete_wait: Duration,
     /// How long one probe pass looks for the SSH banner.
     pub probe_window: Duration,
+    /// See [`limits::HEAD_WAIT_MAX`].
+    pub head_wait: Duration,
+    /// See [`limits::BODY_WAIT_MAX`].
+    pub body_wait: Duration,
+    /// See [`limits::REPLY_STALL_MAX`].
+    pub reply_stall: Duration,
+    /// See [`limits::ACCEPT_PAUSE`].
+    pub accept_pause: Duration,
+    /// See [`limits::DRAIN_MAX`].
+    pub drain: Duration,
 }
 
 impl Default for Tuning {
     fn default() -> Self {
-        Self { delete_wait: podbay_core::limits::DELETE_WAIT_MAX, probe_window: Duration::from_secs(3) }
+        Self {
+            delete_wait: limits::DELETE_WAIT_MAX,
+            probe_window: Duration::from_secs(3),
+            head_wait: limits::HEAD_WAIT_MAX,
+            body_wait: limits::BODY_WAIT_MAX,
+            reply_stall: limits::REPLY_STALL_MAX,
+            accept_pause: limits::ACCEPT_PAUSE,
+            drain: limits::DRAIN_MAX,
+        }
     }
 }
 

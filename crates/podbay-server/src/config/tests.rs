@@ -38,6 +38,8 @@ fn every_key_can_be_overridden_from_the_environment() {
         ("PODBAY_CPU_SIZES", "[{ vcpus = 1, memory_gb = 1, disk_gb = 1 }]"),
         ("PODBAY_IMAGES", "{ ubuntu_22_cuda_12 = \"a/b\" }"),
         ("PODBAY_REGISTRIES", "[{ server = \"r\", username = \"u\" }]"),
+        ("PODBAY_LIMITS_CONNECTIONS", "9"),
+        ("PODBAY_LIMITS_CONNECTIONS_PER_ADDRESS", "8"),
     ];
     assert_eq!(samples.len(), KEYS.len());
     assert!(KEYS.iter().all(|key| samples.iter().any(|(name, _)| *name == variable_of(key))));

@@ -18,6 +18,7 @@ impl Error {
             Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -42,6 +43,10 @@ impl IntoResponse for Error {
             }
             Self::InvalidToken => {
                 headers.insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
+            }
+            // The rest of the body is not read: nothing else can follow on this connection.
+            Self::TooLarge(_) | Self::TooSlow => {
+                headers.insert(header::CONNECTION, header::HeaderValue::from_static("close"));
             }
             _ => {}
         }

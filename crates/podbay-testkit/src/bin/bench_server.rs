@@ -12,7 +12,7 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use podbay_core::published::UserRole;
 use podbay_server::app::owner;
-use podbay_server::http;
+use podbay_server::{connections, http};
 use podbay_testkit::{Client, TestServer};
 use serde_json::{Value, json};
 use std::io::Write;
@@ -30,7 +30,7 @@ async fn main() -> anyhow::Result<()> {
     let app = podbay_testkit::running::start(folder).await?;
     let (_, key) = owner::user_create(&app, "bench", UserRole::User).await?;
     let key = key.reveal();
-    let router = http::router(app);
+    let router = http::router(app.clone());
     let ids = fill(&Client::new(router.clone(), Some(key.clone()))).await;
     let query: Vec<String> = ids.iter().map(|id| format!("pod_ids={id}")).collect();
     let one = format!("/api/v1/pods/{}", ids.first().context("no pod")?);
@@ -49,7 +49,8 @@ async fn main() -> anyhow::Result<()> {
         "status": status,
     });
     writeln!(std::io::stdout(), "{said}")?;
-    tokio::try_join!(axum::serve(ours, router).into_future(), axum::serve(theirs, memory).into_future())?;
+    tokio::spawn(connections::serve(app, ours, std::future::pending()));
+    axum::serve(theirs, memory).await?;
     Ok(())
 }
 

@@ -175,8 +175,8 @@ async fn more_ids_than_one_call_may_name_are_refused() {
     // Ten thousand do not fit into an address at all: the connection answers before any route.
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut stream = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-    let router = podbay_server::http::router(server.app.clone());
-    let serving = tokio::spawn(async move { axum::serve(listener, router).await });
+    let serving =
+        tokio::spawn(podbay_server::connections::serve(server.app.clone(), listener, std::future::pending()));
     let request = format!("GET {} HTTP/1.1\r\nhost: x\r\n\r\n", query(10_000));
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut head = [0; 24];

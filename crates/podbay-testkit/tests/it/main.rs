@@ -5,6 +5,7 @@
 mod bad_input;
 mod calls;
 mod contract;
+mod connections;
 mod faults;
 mod matrix;
 mod pods;
