@@ -5,6 +5,7 @@
 //! outside. Every function is a function of its arguments, so that the simulator and the tests
 //! run exactly what production runs.
 
+pub mod bucket;
 pub mod id;
 pub mod key;
 pub mod limits;

@@ -20,6 +20,10 @@ pub const CONNECTIONS_MAX: usize = 4096;
 pub const CONNECTIONS_PER_ADDRESS_MAX: usize = 2048;
 /// File descriptors that connections leave for everything else.
 pub const FILES_RESERVED: usize = 256;
+/// Callers whose buckets are kept.
+pub const BUCKETS_MAX: usize = 65_536;
+/// Largest rate and burst that a configuration may name.
+pub const QUOTA_MAX: u32 = 1_000_000;
 /// How long no connection is accepted after one could not be, for want of memory or files.
 pub const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 /// How long a stopping server waits for requests in flight.

@@ -4,6 +4,7 @@
 //! `PODBAY_ENGINE_URL`. Lists and tables are given as inline TOML. This is the one module that
 //! reads the environment.
 
+use podbay_core::bucket::Quota;
 use podbay_core::place::{CpuSize, Terms};
 use podbay_core::published::{GpuType, ImageName, Region, Security};
 use podbay_core::{Micros, PricePerHour, limits};
@@ -142,6 +143,14 @@ pub struct LimitsConfig {
     pub connections: usize,
     /// Connections of one address (one /64 of IPv6).
     pub connections_per_address: usize,
+    /// Calls of one key that change nothing.
+    pub read: Quota,
+    /// Calls of one key that change something.
+    pub write: Quota,
+    /// Pods that one key orders.
+    pub create: Quota,
+    /// Wrong keys from one address.
+    pub failed_logins: Quota,
 }
 
 /// The image that an installation without configuration offers; `cargo xtask setup` builds it.
@@ -181,7 +190,42 @@ impl Default for LimitsConfig {
         Self {
             connections: limits::CONNECTIONS_MAX,
             connections_per_address: limits::CONNECTIONS_PER_ADDRESS_MAX,
+            read: Quota { rate: 100, burst: 1000 },
+            write: Quota { rate: 50, burst: 1000 },
+            create: Quota { rate: 20, burst: 1000 },
+            failed_logins: Quota { rate: 10, burst: 100 },
         }
+    }
+}
+
+impl LimitsConfig {
+    /// The same without quotas: every caller may call as often as it can.
+    #[must_use]
+    pub fn without_quotas(self) -> Self {
+        let off = Quota::OFF;
+        Self { read: off, write: off, create: off, failed_logins: off, ..self }
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let wrong = |key, text: &str| Err(ConfigError::Value { key, text: text.to_owned() });
+        if self.connections == 0 || self.connections_per_address == 0 {
+            return wrong("limits", "with no connection nobody could call: write a number above zero");
+        }
+        for (key, Quota { rate, burst }) in [
+            ("limits.read", self.read),
+            ("limits.write", self.write),
+            ("limits.create", self.create),
+            ("limits.failed_logins", self.failed_logins),
+        ] {
+            let most = limits::QUOTA_MAX;
+            if rate > 0 && (burst == 0 || rate > most || burst > most) {
+                return wrong(
+                    key,
+                    "write a rate of 0 for no limit, else a rate and a burst from 1 to 1000000",
+                );
+            }
+        }
+        Ok(())
     }
 }
 
@@ -251,6 +295,10 @@ const KEYS: &[&str] = &[
     "registries",
     "limits.connections",
     "limits.connections_per_address",
+    "limits.read",
+    "limits.write",
+    "limits.create",
+    "limits.failed_logins",
 ];
 
 /// Why a configuration cannot be used; the text says where.
@@ -364,13 +412,10 @@ impl Config {
         if tracing_subscriber::EnvFilter::try_new(&self.log).is_err() {
             return wrong("log", "write a filter such as \"info\" or \"info,podbay_server=debug\"");
         }
-        if self.limits.connections == 0 || self.limits.connections_per_address == 0 {
-            return wrong("limits", "with no connection nobody could call: write a number above zero");
-        }
         if self.database != "sqlite" && !self.database.starts_with("postgres") {
             return wrong("database", "write \"sqlite\" or a URL that begins with postgres://");
         }
-        Ok(())
+        self.limits.check()
     }
 
     /// The prices and words of the offers.

@@ -3,6 +3,7 @@
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
+use podbay_server::connections::Peer;
 use serde_json::Value;
 use tower::ServiceExt;
 
@@ -12,6 +13,7 @@ pub struct Client {
     router: Router,
     key: Option<String>,
     headers: HeaderMap,
+    peer: Option<Peer>,
 }
 
 /// What came back.
@@ -53,7 +55,7 @@ impl Client {
     /// A client with that bearer token.
     #[must_use]
     pub fn new(router: Router, key: Option<String>) -> Self {
-        Self { router, key, headers: HeaderMap::new() }
+        Self { router, key, headers: HeaderMap::new(), peer: None }
     }
 
     /// The same client with another token.
@@ -68,6 +70,13 @@ impl Client {
         let mut client = self.clone();
         client.headers.append(name, value.parse().expect("a header's value"));
         client
+    }
+
+    /// The same client as if it called from an address.
+    #[must_use]
+    pub fn at(&self, address: &str) -> Self {
+        let address = address.parse().expect("an IP address");
+        Self { peer: Some(Peer::of(address)), ..self.clone() }
     }
 
     /// The token.
@@ -85,6 +94,9 @@ impl Client {
         }
         let mut request = request.body(Body::from(body)).expect("a request");
         request.headers_mut().extend(self.headers.clone());
+        if let Some(peer) = self.peer {
+            request.extensions_mut().insert(peer);
+        }
         let response = self.router.clone().oneshot(request).await.expect("the router never fails");
         let (parts, body) = response.into_parts();
         let bytes = axum::body::to_bytes(body, usize::MAX).await.expect("a body");

@@ -17,6 +17,8 @@ use std::sync::Arc;
 pub async fn start(folder: PathBuf) -> anyhow::Result<Arc<App>> {
     let mut config = Config { data_dir: folder, ..Config::default() };
     (config.ports.first, config.ports.last) = (1024, 65_535);
+    // One key is pressed as hard as it goes: what is measured is the work, not the brake.
+    config.limits = config.limits.without_quotas();
     let facts = HostFacts {
         vcpus: 100_000,
         memory_gb: 200_000,

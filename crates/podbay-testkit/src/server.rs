@@ -55,6 +55,8 @@ impl TestServer {
             CpuSize { vcpus: 1, memory_gb: 2, disk_gb: 10 },
             CpuSize { vcpus: 4, memory_gb: 16, disk_gb: 40 },
         ];
+        // The clock stands still, so no bucket would ever fill again.
+        config.limits = config.limits.without_quotas();
         configure(&mut config);
         let clock = ManualClock::default();
         let world = world(&clock);

@@ -42,6 +42,9 @@ pub enum Error {
     /// The state of things does not allow it.
     #[error("{0}")]
     Conflict(String),
+    /// The caller has called too often; the policy, and how long until it may again.
+    #[error("Too many requests.")]
+    TooMany(crate::http::Policy, std::time::Duration),
     /// It cannot be done now; the same request may succeed later.
     #[error("{0}")]
     Unavailable(String),

@@ -94,6 +94,8 @@ pub struct App {
     pub tuning: Tuning,
     /// Rendered replies, kept until the next write.
     pub replies: crate::http::Cache,
+    /// How often callers have called.
+    pub limits: crate::http::Limits,
     actors: Mutex<(u64, HashMap<ApiKeyId, podbay_store::ApiKeyRecord>)>,
 }
 
@@ -152,6 +154,7 @@ impl App {
             keys_changed: tokio::sync::Notify::new(),
             tuning: parts.tuning,
             replies: crate::http::Cache::default(),
+            limits: crate::http::Limits::default(),
             actors: Mutex::default(),
         })
     }

@@ -40,6 +40,10 @@ fn every_key_can_be_overridden_from_the_environment() {
         ("PODBAY_REGISTRIES", "[{ server = \"r\", username = \"u\" }]"),
         ("PODBAY_LIMITS_CONNECTIONS", "9"),
         ("PODBAY_LIMITS_CONNECTIONS_PER_ADDRESS", "8"),
+        ("PODBAY_LIMITS_READ", "{ rate = 0 }"),
+        ("PODBAY_LIMITS_WRITE", "{ rate = 1, burst = 1 }"),
+        ("PODBAY_LIMITS_CREATE", "{ rate = 1, burst = 1 }"),
+        ("PODBAY_LIMITS_FAILED_LOGINS", "{ rate = 1, burst = 1 }"),
     ];
     assert_eq!(samples.len(), KEYS.len());
     assert!(KEYS.iter().all(|key| samples.iter().any(|(name, _)| *name == variable_of(key))));
@@ -65,6 +69,10 @@ fn mistakes_are_explained_by_line() {
     assert!(error.starts_with("ports:"), "{error}");
     let error = load("[billing]\nunlimited_balance_usd = 0\n", &[]).unwrap_err();
     assert_eq!(error, "billing.unlimited_balance_usd: write a number of dollars above zero");
+    let error = load("[limits]\nread = { rate = 5 }\n", &[]).unwrap_err();
+    assert!(error.starts_with("limits.read: write a rate of 0"), "{error}");
+    let error = load("[limits]\nconnections = 0\n", &[]).unwrap_err();
+    assert!(error.starts_with("limits: with no connection"), "{error}");
 }
 
 #[test]

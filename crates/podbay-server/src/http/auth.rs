@@ -1,29 +1,43 @@
-//! The guard in front of every route: who calls, and may they.
+//! The guard in front of every route: who calls, may they, and may they again.
 
+use super::limit::{Class, Policy};
 use super::reply::panicked;
 use crate::app::{Actor, App, Error, api_keys};
+use crate::connections::Peer;
 use axum::extract::{Request, State};
-use axum::http::HeaderMap;
-use axum::http::Method;
 use axum::http::header::AUTHORIZATION;
+use axum::http::{HeaderMap, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use podbay_core::permission::Permission;
 use std::sync::Arc;
 
-/// Lets a request pass with its [`Actor`], or answers 401 or 403.
+/// What a route asks of its callers.
+#[derive(Clone, Copy)]
+pub(super) struct Needs {
+    /// What the key must be allowed.
+    pub(super) permission: Permission,
+    /// Which bucket of the key a call is taken from.
+    pub(super) class: Class,
+}
+
+/// Lets a request pass with its [`Actor`], or answers 401, 403 or 429.
 pub(super) async fn guard(
-    State((app, permission)): State<(Arc<App>, Permission)>,
+    State((app, needs)): State<(Arc<App>, Needs)>,
     mut request: Request,
     next: Next,
 ) -> Response {
-    match check(&app, permission, request.headers()).await {
-        Ok(actor) => {
-            request.extensions_mut().insert(actor);
-            to_its_end(request, next).await
-        }
-        Err(error) => error.into_response(),
+    let peer = request.extensions().get::<Peer>().copied();
+    let (actor, left) = match check(&app, needs, request.headers(), peer).await {
+        Ok(passed) => passed,
+        Err(error) => return error.into_response(),
+    };
+    request.extensions_mut().insert(actor);
+    let mut response = to_its_end(request, next).await;
+    if let Some((policy, left)) = left {
+        policy.write(left, None, response.headers_mut());
     }
+    response
 }
 
 /// A call that changes something runs to its end, whoever hangs up: its rows are written either
@@ -44,22 +58,45 @@ pub(super) async fn caller(
     app: &App,
     permission: Permission,
     headers: &HeaderMap,
+    peer: Option<Peer>,
 ) -> Result<Option<Actor>, Error> {
-    match check(app, permission, headers).await {
+    match check(app, Needs { permission, class: Class::Write }, headers, peer).await {
         Err(Error::NotAuthenticated) => Ok(None),
-        other => other.map(Some),
+        other => other.map(|(actor, _)| Some(actor)),
     }
 }
 
-async fn check(app: &App, permission: Permission, headers: &HeaderMap) -> Result<Actor, Error> {
+/// Who calls, and what is left of their calls if that is little.
+async fn check(
+    app: &App,
+    needs: Needs,
+    headers: &HeaderMap,
+    peer: Option<Peer>,
+) -> Result<(Actor, Option<(Policy, u32)>), Error> {
+    let token = bearer(headers)?;
+    if let Some(peer) = peer {
+        app.limits.may_try(app, peer, token)?;
+    }
+    let actor = match (api_keys::authenticate(app, token).await, peer) {
+        (Err(Error::InvalidToken), Some(peer)) => {
+            app.limits.failed(app, peer);
+            return Err(Error::InvalidToken);
+        }
+        (actor, _) => actor?,
+    };
+    let left = app.limits.take(app, &actor.key, token, needs.class)?;
+    actor.check(needs.permission)?;
+    Ok((actor, left))
+}
+
+fn bearer(headers: &HeaderMap) -> Result<&str, Error> {
     let header = headers.get(AUTHORIZATION).ok_or(Error::NotAuthenticated)?;
     let header = header.to_str().map_err(|_| Error::InvalidToken)?;
     let (scheme, token) = header.split_once(' ').unwrap_or((header, ""));
     let token = token.trim();
-    if !scheme.eq_ignore_ascii_case("bearer") || token.is_empty() {
-        return Err(Error::NotAuthenticated);
+    if scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() {
+        Ok(token)
+    } else {
+        Err(Error::NotAuthenticated)
     }
-    let actor = api_keys::authenticate(app, token).await?;
-    actor.check(permission)?;
-    Ok(actor)
 }

@@ -6,6 +6,7 @@ use super::params::{Id, Ids};
 use super::teams::team;
 use crate::app::invitations::{self, Guest};
 use crate::app::{Actor, App, Error};
+use crate::connections::Peer;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::{Extension, Json};
@@ -69,10 +70,11 @@ pub(super) async fn accept(
     State(app): AppState,
     Id(code): Id,
     headers: HeaderMap,
+    peer: Option<Extension<Peer>>,
     Body(body): Body,
 ) -> Result<Json<Joined>, Error> {
     let AcceptInvitation { name, email } = AcceptInvitation::parse(&body)?;
-    let guest = match auth::caller(&app, ACCEPT, &headers).await? {
+    let guest = match auth::caller(&app, ACCEPT, &headers, peer.map(|Extension(peer)| peer)).await? {
         Some(actor) => Guest::User(actor.user),
         None => Guest::New { name, email },
     };

@@ -15,6 +15,7 @@ mod health;
 mod invitations;
 mod json;
 mod page;
+mod limit;
 mod params;
 mod pods;
 mod reply;
@@ -25,6 +26,7 @@ mod view;
 
 pub use cache::Cache;
 pub use contract::{contract, contract_text};
+pub use limit::{Class, Limits, Policy};
 
 use crate::app::{App, Error};
 use axum::Router;
@@ -119,9 +121,12 @@ fn add_shared(add: &mut impl FnMut(Method, &'static str, Option<Permission>, Met
 /// The router over [`routes`].
 pub fn router(app: Arc<App>) -> Router {
     let mut router = Router::new();
-    for Route { path, permission, handler, .. } in routes() {
+    for Route { method, path, permission, handler } in routes() {
         let handler = match permission {
-            Some(permission) => handler.layer(from_fn_with_state((app.clone(), permission), auth::guard)),
+            Some(permission) => {
+                let needs = auth::Needs { permission, class: Class::of(&method, path) };
+                handler.layer(from_fn_with_state((app.clone(), needs), auth::guard))
+            }
             None => handler.layer(from_fn(auth::to_its_end)),
         };
         router = router.route(path, handler.clone()).route(&format!("{path}/"), handler);

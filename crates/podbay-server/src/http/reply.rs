@@ -20,6 +20,7 @@ impl Error {
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::TooMany(..) => StatusCode::TOO_MANY_REQUESTS,
             Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -44,6 +45,7 @@ impl IntoResponse for Error {
             Self::InvalidToken => {
                 headers.insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
             }
+            Self::TooMany(policy, wait) => policy.write(0, Some(wait), headers),
             // The rest of the body is not read: nothing else can follow on this connection.
             Self::TooLarge(_) | Self::TooSlow => {
                 headers.insert(header::CONNECTION, header::HeaderValue::from_static("close"));

@@ -7,6 +7,7 @@ mod calls;
 mod contract;
 mod connections;
 mod faults;
+mod limits;
 mod matrix;
 mod pods;
 mod published;
