@@ -95,6 +95,16 @@ pub const DELETE_WAIT_MAX: Duration = Duration::from_secs(5);
 pub const SWEEP_EVERY: Duration = Duration::from_secs(15);
 /// Age that a container without a row must reach before the sweep removes it.
 pub const ORPHAN_GRACE: Duration = Duration::from_secs(60);
+/// How long a reply is kept under its `Idempotency-Key`.
+pub const IDEMPOTENCY_KEPT: Duration = Duration::from_secs(24 * 3600);
+/// Longest `Idempotency-Key`, in bytes.
+pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
+/// Longest error that is kept, in bytes.
+pub const IDEMPOTENCY_REPLY_BYTES_MAX: u64 = 64 * 1024;
+/// Kept replies that one transaction forgets.
+pub const IDEMPOTENCY_BATCH: u64 = 1000;
+/// Between two looks for replies to forget.
+pub const IDEMPOTENCY_EXPIRE_EVERY: Duration = Duration::from_secs(600);
 /// Pods that are in a pass at the same time.
 pub const RECONCILE_PARALLEL_MAX: usize = 1024;
 /// Steps at the same time, but those that wait for a registry or for SSH.
@@ -107,6 +117,7 @@ const _: () = {
     assert!(STATUS_IDS_MAX <= PAGE_LIMIT_MAX as usize);
     // A status call that names as many pods as it may, `pod_ids=` and 32 digits each, fits into a head.
     assert!(STATUS_IDS_MAX * 41 + 4096 <= HEAD_BYTES_MAX);
+    assert!(IDEMPOTENCY_EXPIRE_EVERY.as_secs() < IDEMPOTENCY_KEPT.as_secs());
     assert!(CONNECTIONS_PER_ADDRESS_MAX <= CONNECTIONS_MAX);
     // A delete that waits for its machine is answered before a stopping server gives it up.
     assert!(DELETE_WAIT_MAX.as_secs() < DRAIN_MAX.as_secs());

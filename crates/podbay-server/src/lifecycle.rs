@@ -114,6 +114,7 @@ async fn start_tasks(app: &Arc<App>) -> anyhow::Result<tokio::task::JoinSet<()>>
     background.spawn(Driver::run(app.clone()));
     background.spawn(tasks::sweep_run(app.clone()));
     background.spawn(tasks::keys::run(app.clone()));
+    background.spawn(tasks::replies_run(app.clone()));
     background.spawn(facts_run(app.clone()));
     Ok(background)
 }

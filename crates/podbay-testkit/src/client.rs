@@ -72,6 +72,12 @@ impl Client {
         client
     }
 
+    /// The same client with an `Idempotency-Key`.
+    #[must_use]
+    pub fn once(&self, key: &str) -> Self {
+        self.with_header("idempotency-key", key)
+    }
+
     /// The same client as if it called from an address.
     #[must_use]
     pub fn at(&self, address: &str) -> Self {

@@ -162,7 +162,8 @@ impl Run {
                 Ok(format!("the clock jumps {jump} ms"))
             }
             16 => Ok(format!("{:?}", podbay_server::reconcile::sweep::sweep(&self.server.app).await)),
-            17..=18 => self.crash().await,
+            17 => self.crash().await,
+            18 => self.insist().await,
             _ => self.look().await,
         }
     }
@@ -193,23 +194,49 @@ impl Run {
         }
     }
 
+    /// An order with a key, the answer to which is lost in a crash; then the same order until it is
+    /// answered, twice.
+    async fn insist(&mut self) -> Result<String, String> {
+        let name = ["ada", "eve"][self.draw.below(2) as usize];
+        let key = format!("insist-{}", self.summary.checks);
+        let mut order = TestServer::order();
+        order["pod"]["name"] = key.as_str().into();
+        let polls = self.draw.below(8);
+        let lost = self.server.user(name).await.once(&key);
+        abandon(lost.post("/api/v1/pods", &order), polls).await;
+        self.server.restart().await;
+        self.summary.crashes += 1;
+        let user = self.server.user(name).await;
+        let client = user.once(&key);
+        let (one, other) = (client.post("/api/v1/pods", &order), client.post("/api/v1/pods", &order));
+        let (one, other) = tokio::join!(one, other);
+        let last = client.post("/api/v1/pods", &order).await;
+        if last.status.is_server_error() {
+            return Ok(format!("insisted in vain: {}", last.json));
+        }
+        for reply in [one, other].iter().filter(|reply| reply.status == 200) {
+            if reply.text != last.text {
+                return Err(format!("P1: {key} has two answers: {} and {}", reply.json, last.json));
+            }
+        }
+        let page = user.get("/api/v1/pods?limit=1000").await.json;
+        let made: Vec<_> =
+            page["data"].as_array().into_iter().flatten().filter(|pod| pod["name"] == *key).collect();
+        match (last.status.as_u16(), &made[..]) {
+            (200, [pod]) if pod["id"] == last.json["id"] => {
+                self.accepted.insert(pod["id"].as_str().unwrap_or_default().to_owned());
+                Ok(format!("insisted, lost after waiting {polls} times: {}", pod["id"]))
+            }
+            (409, []) => Ok(format!("insisted in vain: {}", last.json)),
+            _ => Err(format!("P1: {key} was answered {} and has made {made:?}", last.json)),
+        }
+    }
+
     /// Drops the server after it has waited a drawn number of times within a pass.
     async fn crash(&mut self) -> Result<String, String> {
         let polls = self.draw.below(14);
-        {
-            let app = self.server.app.clone();
-            let mut step = pin!(async move { app.driver.step(&app).await });
-            let mut waited = 0;
-            std::future::poll_fn(|context| match step.as_mut().poll(context) {
-                Poll::Ready(_) => Poll::Ready(()),
-                Poll::Pending if waited >= polls => Poll::Ready(()),
-                Poll::Pending => {
-                    waited += 1;
-                    Poll::Pending
-                }
-            })
-            .await;
-        }
+        let app = self.server.app.clone();
+        abandon(async move { app.driver.step(&app).await }, polls).await;
         self.server.restart().await;
         self.summary.crashes += 1;
         Ok(format!("crash after waiting {polls} times"))
@@ -352,4 +379,19 @@ impl Run {
             self.server.world.machines().iter().map(|machine| machine.spec.name.clone()).collect();
         Ok((have != wanted).then(|| format!("P4: machines {have:?}, rows want {wanted:?}")))
     }
+}
+
+/// Drops a future once it has waited so many times.
+async fn abandon<T>(future: impl Future<Output = T>, polls: u64) {
+    let mut future = pin!(future);
+    let mut waited = 0;
+    std::future::poll_fn(|context| match future.as_mut().poll(context) {
+        Poll::Ready(_) => Poll::Ready(()),
+        Poll::Pending if waited >= polls => Poll::Ready(()),
+        Poll::Pending => {
+            waited += 1;
+            Poll::Pending
+        }
+    })
+    .await;
 }

@@ -27,7 +27,7 @@ pub async fn authenticate(app: &App, token: &str) -> Result<Actor, Error> {
         return Err(Error::InvalidToken);
     }
     note_use(app, &record).await;
-    Ok(Actor { user: record.user_id, key: record.id, scopes: record.scopes, role: None })
+    Ok(Actor { user: record.user_id, key: record.id, scopes: record.scopes, role: None, once: None })
 }
 
 /// Notes the use of a key, to the minute. That it cannot be written refuses nobody.
@@ -86,11 +86,13 @@ pub async fn api_key_create(
         return Err(Error::field("body.expiresAt", "this time has passed"));
     }
     let (key, record) = make(app, actor.user.clone(), name, scopes, expires_at);
-    let stored = record.clone();
-    app.store
-        .write(move |tx| Box::pin(async move { Ok::<_, Error>(tx.api_key_insert(&stored).await?) }))
-        .await?;
-    Ok((key, record))
+    let made = app.write_once(actor, move |tx| {
+        Box::pin(async move {
+            tx.api_key_insert(&record).await?;
+            Ok(record)
+        })
+    });
+    Ok((key, made.await?))
 }
 
 /// The caller's keys, revoked ones included.

@@ -29,7 +29,7 @@ pub async fn invite(
     let code: String = app.chance.secret().iter().map(|byte| format!("{byte:02x}")).collect();
     let (hash, now, id) = (hash(&code), app.now(), app.chance.invitation_id());
     let (user, team) = (actor.user.clone(), team.to_owned());
-    let made = app.store.write(move |tx| {
+    let made = app.write_once(actor, move |tx| {
         Box::pin(async move {
             let found = teams::administered(tx, &team, &user).await?;
             if tx.invitation_list(&found.team.id).await?.len() >= limits::INVITATIONS_MAX {

@@ -8,6 +8,7 @@ pub mod chance;
 pub mod error;
 pub mod invitations;
 pub mod offers;
+pub mod once;
 pub mod owner;
 pub mod pods;
 pub mod sharing;
@@ -27,7 +28,7 @@ use podbay_core::{ApiKeyId, HostId, InstallId, PodId, TeamId, Timestamp, UserId,
 use podbay_provider::Provider;
 use podbay_store::Store;
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 use tokio::sync::broadcast;
 
@@ -96,6 +97,10 @@ pub struct App {
     pub replies: crate::http::Cache,
     /// How often callers have called.
     pub limits: crate::http::Limits,
+    /// Calls with a key of the caller's that are being answered.
+    pub flights: once::Flights,
+    /// For what outlives a call.
+    me: Weak<Self>,
     actors: Mutex<(u64, HashMap<ApiKeyId, podbay_store::ApiKeyRecord>)>,
 }
 
@@ -139,7 +144,7 @@ impl App {
     /// Puts the parts together. Starts nothing: what runs by itself is started by the caller.
     #[must_use]
     pub fn new(parts: Parts) -> Arc<Self> {
-        Arc::new(Self {
+        Arc::new_cyclic(|me| Self {
             store: parts.store,
             config: parts.config,
             clock: parts.clock,
@@ -155,6 +160,8 @@ impl App {
             tuning: parts.tuning,
             replies: crate::http::Cache::default(),
             limits: crate::http::Limits::default(),
+            flights: once::Flights::default(),
+            me: me.clone(),
             actors: Mutex::default(),
         })
     }
@@ -209,6 +216,8 @@ pub struct Actor {
     pub scopes: Scopes,
     /// The user's role, looked up only where it matters.
     pub role: Option<UserRole>,
+    /// The idempotency key of this call.
+    pub once: Option<Arc<once::Once>>,
 }
 
 impl Actor {

@@ -42,7 +42,7 @@ pub async fn pod_create(app: &App, actor: &Actor, order: CreatePod) -> Result<Po
     let pod = Pod { team_id, ..made };
     let (ports, prepaid) = (app.config.ports, app.config.billing.prepaid);
     let start = app.chance.port(ports.first, ports.last);
-    let created = app.store.write(move |tx| {
+    let created = app.write_once(actor, move |tx| {
         Box::pin(async move {
             sharing::admit(tx, &pod, &sharing).await?;
             wallet::afford(tx, prepaid, &pod.owner(), now).await?;

@@ -42,7 +42,7 @@ pub async fn ssh_key_add(
         updated_at: now,
     };
     let user = actor.user.clone();
-    let added = app.store.write(move |tx| {
+    let added = app.write_once(actor, move |tx| {
         Box::pin(async move {
             let mut record = record;
             let total = tx.ssh_key_list(&user, 0, 1).await?.total;

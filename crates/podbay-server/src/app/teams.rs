@@ -67,7 +67,7 @@ pub async fn team_create(
     let now = app.now();
     let team = Team { id: app.chance.team_id(), name, slug, created_at: now };
     let user = actor.user.clone();
-    let made = app.store.write(move |tx| {
+    let made = app.write_once(actor, move |tx| {
         Box::pin(async move {
             match tx.team_insert(&team).await {
                 Err(StoreError::Conflict(_)) => return Err(users::slug_taken()),

@@ -90,7 +90,11 @@ pub async fn user_create(
 ) -> Result<(User, ApiKey), Error> {
     owner_only(app, actor).await?;
     let (user, key, record) = make(app, name, email, UserRole::User);
-    let stored = user.clone();
-    app.store.write(move |tx| Box::pin(async move { insert(tx, &stored, &record).await })).await?;
-    Ok((user, key))
+    let made = app.write_once(actor, move |tx| {
+        Box::pin(async move {
+            insert(tx, &user, &record).await?;
+            Ok(user)
+        })
+    });
+    Ok((made.await?, key))
 }

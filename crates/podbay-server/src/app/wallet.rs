@@ -101,7 +101,7 @@ pub async fn credit_add(
 ) -> Result<(Credit, Micros), Error> {
     users::owner_only(app, actor).await?;
     let (now, id, made_by) = (app.now(), app.chance.credit_id(), actor.user.clone());
-    let added = app.store.write(move |tx| {
+    let added = app.write_once(actor, move |tx| {
         Box::pin(async move {
             let owner = payee_find(tx, payee, &made_by).await?;
             let credit = Credit { id, owner, amount, note, made_by, created_at: now };

@@ -2,6 +2,8 @@
 
 use super::body::Body;
 use super::params::Id;
+use super::reply::shown_once;
+use crate::app::once::Replay;
 use crate::app::{Actor, App, Error, api_keys};
 use axum::extract::State;
 use axum::{Extension, Json};
@@ -23,6 +25,12 @@ fn view(record: &ApiKeyRecord) -> ApiKey {
         expires_at: time(record.expires_at),
         revoked_at: time(record.revoked_at),
         last_used_at: time(record.last_used_at),
+    }
+}
+
+impl Replay for ApiKeyRecord {
+    fn replay(&self, _: &App) -> Result<(u16, String), Error> {
+        shown_once("the API key", self.id.as_str(), "revoke it and make another")
     }
 }
 

@@ -2,13 +2,15 @@
 
 use super::body::Body;
 use super::params::Params;
+use super::reply::kept;
+use crate::app::once::Replay;
 use crate::app::wallet::{self, Payee};
 use crate::app::{Actor, App, Error};
 use axum::extract::State;
 use axum::{Extension, Json};
 use podbay_api::billing::{AddCredit, BillingEntry, Credit, Wallet};
 use podbay_core::{Micros, Owner, limits};
-use podbay_store::BillingRow;
+use podbay_store::{BillingRow, Credit as StoredCredit};
 use std::sync::Arc;
 
 type AppState = State<Arc<App>>;
@@ -50,6 +52,24 @@ pub(super) async fn wallet(
     }))
 }
 
+fn credited(credit: &StoredCredit, left: Micros) -> Credit {
+    Credit {
+        id: credit.id.to_string(),
+        user_id: matches!(credit.owner, Owner::User(_)).then(|| credit.owner.as_str().to_owned()),
+        team_id: credit.owner.team().map(ToString::to_string),
+        amount_usd: credit.amount.dollars(),
+        note: credit.note.clone(),
+        created_at: credit.created_at.to_string(),
+        balance_usd: left.dollars(),
+    }
+}
+
+impl Replay for (StoredCredit, Micros) {
+    fn replay(&self, _: &App) -> Result<(u16, String), Error> {
+        kept(Ok(credited(&self.0, self.1)))
+    }
+}
+
 pub(super) async fn credit(
     State(app): AppState,
     Extension(actor): Caller,
@@ -63,13 +83,5 @@ pub(super) async fn credit(
     };
     let amount = Micros::from_dollars(amount_usd).unwrap_or_default();
     let (credit, left) = wallet::credit_add(&app, &actor, payee, amount, note.unwrap_or_default()).await?;
-    Ok(Json(Credit {
-        id: credit.id.to_string(),
-        user_id: matches!(credit.owner, Owner::User(_)).then(|| credit.owner.as_str().to_owned()),
-        team_id: credit.owner.team().map(ToString::to_string),
-        amount_usd: credit.amount.dollars(),
-        note: credit.note,
-        created_at: credit.created_at.to_string(),
-        balance_usd: left.dollars(),
-    }))
+    Ok(Json(credited(&credit, left)))
 }

@@ -3,8 +3,10 @@
 use super::auth;
 use super::body::Body;
 use super::params::{Id, Ids};
+use super::reply::shown_once;
 use super::teams::team;
 use crate::app::invitations::{self, Guest};
+use crate::app::once::Replay;
 use crate::app::{Actor, App, Error};
 use crate::connections::Peer;
 use axum::extract::State;
@@ -30,6 +32,12 @@ fn view(invitation: &Invitation) -> WireInvitation {
         invited_by: invitation.invited_by.to_string(),
         created_at: invitation.created_at.to_string(),
         expires_at: invitation.expires_at.to_string(),
+    }
+}
+
+impl Replay for Invitation {
+    fn replay(&self, _: &App) -> Result<(u16, String), Error> {
+        shown_once("the invitation", self.id.as_str(), "revoke it and make another")
     }
 }
 

@@ -16,6 +16,7 @@ mod invitations;
 mod json;
 mod page;
 mod limit;
+mod once;
 mod params;
 mod pods;
 mod reply;
@@ -124,6 +125,10 @@ pub fn router(app: Arc<App>) -> Router {
     for Route { method, path, permission, handler } in routes() {
         let handler = match permission {
             Some(permission) => {
+                let handler = match method {
+                    Method::POST => handler.layer(from_fn_with_state(app.clone(), once::guard)),
+                    _ => handler,
+                };
                 let needs = auth::Needs { permission, class: Class::of(&method, path) };
                 handler.layer(from_fn_with_state((app.clone(), needs), auth::guard))
             }

@@ -6,6 +6,7 @@ use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use podbay_api::ErrorBody;
+use serde::Serialize;
 use std::any::Any;
 
 impl Error {
@@ -25,6 +26,31 @@ impl Error {
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
+
+    fn body(&self) -> ErrorBody {
+        match self {
+            Self::Invalid(fields) => ErrorBody::invalid(fields),
+            other => ErrorBody::plain(other.to_string()),
+        }
+    }
+}
+
+/// The answer to a repeated call: what the handler answered, or an error in its place.
+pub(super) fn kept<T: Serialize>(reply: Result<T, Error>) -> Result<(u16, String), Error> {
+    let (status, body) = match &reply {
+        Ok(value) => (StatusCode::OK, serde_json::to_string(value)),
+        Err(error) => (error.status(), serde_json::to_string(&error.body())),
+    };
+    let body = body.map_err(|error| Error::Internal(format!("render a reply: {error}")))?;
+    Ok((status.as_u16(), body))
+}
+
+/// The answer to a repeated call whose reply had a secret: it lies nowhere, so it is not given again.
+pub(super) fn shown_once(what: &str, id: &str, remedy: &str) -> Result<(u16, String), Error> {
+    kept::<()>(Err(Error::Conflict(format!(
+        "this Idempotency-Key has made {what} {id} before, and the secret was shown that once; if it is lost, \
+         {remedy}, with a new Idempotency-Key"
+    ))))
 }
 
 impl IntoResponse for Error {
@@ -32,11 +58,7 @@ impl IntoResponse for Error {
         if let Self::Internal(cause) = &self {
             tracing::error!(cause, "internal error");
         }
-        let body = match &self {
-            Self::Invalid(fields) => ErrorBody::invalid(fields),
-            other => ErrorBody::plain(other.to_string()),
-        };
-        let mut response = (self.status(), Json(body)).into_response();
+        let mut response = (self.status(), Json(self.body())).into_response();
         let headers = response.headers_mut();
         match self {
             Self::Unavailable(_) => {

@@ -2,7 +2,9 @@
 
 use super::body::Body;
 use super::params::{Id, Params};
+use super::reply::kept;
 use super::view;
+use crate::app::once::Replay;
 use crate::app::{Actor, App, Error, ssh_keys};
 use axum::extract::State;
 use axum::{Extension, Json};
@@ -24,6 +26,12 @@ fn key(record: &SshKeyRecord) -> SshKey {
         is_user_key: true,
         created_at: record.created_at.to_string(),
         updated_at: record.updated_at.to_string(),
+    }
+}
+
+impl Replay for SshKeyRecord {
+    fn replay(&self, _: &App) -> Result<(u16, String), Error> {
+        kept(Ok(key(self)))
     }
 }
 

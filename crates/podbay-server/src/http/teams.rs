@@ -2,7 +2,9 @@
 
 use super::body::Body;
 use super::params::{Id, Ids, Params};
+use super::reply::kept;
 use super::view;
+use crate::app::once::Replay;
 use crate::app::{Actor, App, Error, teams};
 use axum::extract::State;
 use axum::{Extension, Json};
@@ -31,6 +33,12 @@ fn member(member: &Member) -> WireMember {
         user_email: Some(member.email.clone()),
         role: member.role.into(),
         joined_at: member.joined_at.to_string(),
+    }
+}
+
+impl Replay for Membership {
+    fn replay(&self, _: &App) -> Result<(u16, String), Error> {
+        kept(Ok(team(self)))
     }
 }
 

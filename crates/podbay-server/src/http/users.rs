@@ -2,7 +2,9 @@
 
 use super::body::Body;
 use super::params::Params;
+use super::reply::shown_once;
 use super::view;
+use crate::app::once::Replay;
 use crate::app::{Actor, App, Error, users};
 use axum::extract::State;
 use axum::{Extension, Json};
@@ -40,6 +42,12 @@ fn other(user: &User) -> WireUser {
         slug: user.slug.clone(),
         role: user.role.into(),
         created_at: user.created_at.to_string(),
+    }
+}
+
+impl Replay for User {
+    fn replay(&self, _: &App) -> Result<(u16, String), Error> {
+        shown_once("the user", self.id.as_str(), "make another user")
     }
 }
 

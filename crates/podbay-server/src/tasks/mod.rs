@@ -19,3 +19,13 @@ pub async fn sweep_run(app: Arc<App>) {
         }
     }
 }
+
+/// Forgets old replies for ever.
+pub async fn replies_run(app: Arc<App>) {
+    loop {
+        if let Err(error) = app.forget_replies().await {
+            tracing::warn!(cause = ?error, "forget replies");
+        }
+        tokio::time::sleep(limits::IDEMPOTENCY_EXPIRE_EVERY).await;
+    }
+}

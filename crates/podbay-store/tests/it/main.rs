@@ -7,6 +7,7 @@ mod accounts;
 mod commit;
 mod faults;
 mod harness;
+mod idempotency;
 mod migrations;
 mod places;
 mod pods;

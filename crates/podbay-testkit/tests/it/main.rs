@@ -7,6 +7,7 @@ mod calls;
 mod contract;
 mod connections;
 mod faults;
+mod idempotency;
 mod limits;
 mod matrix;
 mod pods;

@@ -276,3 +276,36 @@ async fn what_is_a_teams_is_open_to_members_and_changed_by_admins() {
         server.clear().await;
     }
 }
+
+/// Replies that have a secret, which is shown once and lies nowhere.
+const SECRET: [&str; 3] = ["/api/v1/api_keys", "/api/v1/teams/{id}/invitations", "/api/v1/users"];
+
+#[tokio::test]
+async fn every_post_is_done_once_for_each_idempotency_key() {
+    let server = TestServer::new().await;
+    let owner = server.user("ada").await;
+    let posts =
+        routes().into_iter().filter(|route| route.method == Method::POST && route.permission.is_some());
+    for (nth, route) in posts.enumerate() {
+        let path = route.path;
+        let id = if path.contains("{id}") { own(&owner, path, 2 * nth).await } else { String::new() };
+        let target = path.replace("{id}", &id);
+        let body = body(&Method::POST, path, 2 * nth + 1).unwrap();
+        let client = owner.once(&format!("key-{nth}"));
+        owner.get("/api/v1/user/whoami").await.ok();
+        let before = server.app.store.version();
+        let first = client.post(&target, &body).await;
+        assert_eq!(first.status, 200, "{path}: {}", first.json);
+        assert_eq!(server.app.store.version() - before, 1, "{path}: effect and reply are one commit");
+        assert!(!first.headers.contains_key("idempotency-replayed"), "{path}");
+        let again = client.post(&format!("{target}/"), &body).await;
+        assert_eq!(again.headers["idempotency-replayed"], "true", "{path}");
+        if SECRET.contains(&path) {
+            let text = again.error(409);
+            assert!(text.contains(first.json["id"].as_str().unwrap()), "{path}: {text}");
+        } else {
+            assert_eq!((again.status, again.text), (first.status, first.text), "{path}");
+        }
+    }
+    server.clear().await;
+}

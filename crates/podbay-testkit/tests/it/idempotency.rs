@@ -1,0 +1,203 @@
+//! A call that is repeated with its `Idempotency-Key` is answered again and not done again.
+
+use axum::http::Method;
+use podbay_testkit::{Client, TestServer};
+use serde_json::{Value, json};
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+
+const PODS: &str = "/api/v1/pods";
+const IN_FLIGHT: &str = "a call with this Idempotency-Key is being answered just now; repeat it in a moment";
+
+async fn count(client: &Client) -> Value {
+    client.get(PODS).await.ok()["total_count"].clone()
+}
+
+#[tokio::test]
+async fn a_storm_of_orders_with_one_key_makes_one_pod() {
+    let server = TestServer::new().await;
+    let ada = server.user("ada").await;
+    let mut storm = JoinSet::new();
+    for _ in 0..64 {
+        let client = ada.once("storm");
+        storm.spawn(async move { client.post(PODS, &TestServer::order()).await });
+    }
+    let (mut answers, mut refused) = (Vec::new(), 0);
+    while let Some(reply) = storm.join_next().await {
+        let reply = reply.unwrap();
+        match reply.status.as_u16() {
+            200 => answers.push(reply.text),
+            _ => {
+                assert_eq!(reply.error(409), IN_FLIGHT);
+                refused += 1;
+            }
+        }
+    }
+    assert_eq!(answers.len() + refused, 64);
+    answers.dedup();
+    assert_eq!(answers.len(), 1, "one answer, however often");
+    assert_eq!(count(&ada).await, 1);
+    let last = ada.once("storm").post(PODS, &TestServer::order()).await;
+    assert_eq!(last.text, answers[0]);
+}
+
+#[tokio::test]
+async fn a_call_that_is_being_answered_is_not_begun_again() {
+    let server = TestServer::new().await;
+    let client = server.user("ada").await.once("k");
+    count(&client).await;
+    // The one writer is held up, and with it the order.
+    let (go_on, waits) = oneshot::channel::<()>();
+    let (holds, held) = oneshot::channel();
+    let store = server.app.store.clone();
+    let holding = tokio::spawn(async move {
+        let job = store.write(move |_| {
+            Box::pin(async move {
+                holds.send(()).unwrap();
+                waits.await.unwrap();
+                Ok::<_, podbay_store::StoreError>(())
+            })
+        });
+        job.await.unwrap();
+    });
+    held.await.unwrap();
+    let mut calls = JoinSet::new();
+    for _ in 0..2 {
+        let client = client.clone();
+        calls.spawn(async move { client.post(PODS, &TestServer::order()).await });
+    }
+    // One of them waits for the writer, so the other one is answered.
+    assert_eq!(calls.join_next().await.unwrap().unwrap().error(409), IN_FLIGHT);
+    go_on.send(()).unwrap();
+    holding.await.unwrap();
+    let done = calls.join_next().await.unwrap().unwrap();
+    assert_eq!(client.post(PODS, &TestServer::order()).await.text, done.text);
+    assert_eq!((done.status.as_u16(), count(&client).await), (200, json!(1)));
+}
+
+#[tokio::test]
+async fn a_key_stands_for_one_request_of_one_user() {
+    let server = TestServer::new().await;
+    let (ada, eve) = (server.user("ada").await, server.user("eve").await);
+    ada.once("k").post(PODS, &TestServer::order()).await.ok();
+    let mut other = TestServer::order();
+    other["pod"]["name"] = "another".into();
+    let wrong = "header.Idempotency-Key: this key belongs to another request; make a new one for each";
+    assert_eq!(ada.once("k").post(PODS, &other).await.error(422), wrong);
+    let ssh_key = json!({ "name": "k", "publicKey": TestServer::ssh_public_key(1) });
+    assert_eq!(ada.once("k").post("/api/v1/ssh_keys", &ssh_key).await.error(422), wrong);
+    ada.once("l").post(PODS, &other).await.ok();
+    assert_eq!(count(&ada).await, 2);
+    eve.once("k").post(PODS, &other).await.ok();
+    assert_eq!(count(&eve).await, 1, "somebody else's key is another key");
+    assert_eq!(ada.once("k").get(PODS).await.status, 200, "a call that changes nothing needs none");
+}
+
+#[tokio::test]
+async fn a_key_that_is_none_is_refused() {
+    let server = TestServer::new().await;
+    let ada = server.user("ada").await;
+    let wrong = "header.Idempotency-Key: write one key of 1 to 255 visible ASCII characters, such as a UUID";
+    for key in ["", "a b", "é", "\t", &"x".repeat(256)] {
+        assert_eq!(ada.once(key).post(PODS, &TestServer::order()).await.error(422), wrong, "{key:?}");
+    }
+    assert_eq!(ada.once("a").once("b").post(PODS, &TestServer::order()).await.error(422), wrong);
+    assert_eq!(count(&ada).await, 0);
+    ada.once(&"x".repeat(255)).post(PODS, &TestServer::order()).await.ok();
+}
+
+#[tokio::test]
+async fn what_was_refused_stays_refused_and_what_could_not_be_done_does_not() {
+    let mut server = TestServer::new().await;
+    let ada = server.user("ada").await;
+    let mut dear = TestServer::order();
+    dear["pod"]["maxPrice"] = json!(0.000_001);
+    let first = ada.once("dear").post(PODS, &dear).await;
+    assert_eq!(first.status, 409);
+    let again = ada.once("dear").post(PODS, &dear).await;
+    assert_eq!(
+        (&again.text, &again.headers["idempotency-replayed"]),
+        (&first.text, &"true".parse().unwrap())
+    );
+    let broken = ada.once("broken").send(Method::POST, PODS, b"{".to_vec()).await;
+    assert_eq!(broken.status, 422);
+    assert_eq!(ada.once("broken").send(Method::POST, PODS, b"{".to_vec()).await.text, broken.text);
+
+    server.restart_with(|settings| settings.read_only = true).await;
+    let down = server.user("ada").await.once("down");
+    assert_eq!(down.post(PODS, &TestServer::order()).await.status, 503);
+    server.restart().await;
+    let up = server.user("ada").await.once("down");
+    up.post(PODS, &TestServer::order()).await.ok();
+}
+
+#[tokio::test]
+async fn an_answer_that_was_lost_in_a_crash_is_given_again() {
+    // However far the call came before the crash, there is one pod in the end.
+    let mut server = TestServer::new().await;
+    for polls in 0..12 {
+        let name = format!("user {polls}");
+        let lost = server.user(&name).await.once("k");
+        let order = TestServer::order();
+        {
+            let mut call = pin!(lost.post(PODS, &order));
+            let mut left = polls;
+            poll_fn(|context| match call.as_mut().poll(context) {
+                Poll::Pending if left > 0 => {
+                    left -= 1;
+                    Poll::Pending
+                }
+                _ => Poll::Ready(()),
+            })
+            .await;
+            for _ in 0..polls {
+                tokio::task::yield_now().await;
+            }
+        }
+        server.restart().await;
+        let client = server.user(&name).await.once("k");
+        let first = client.post(PODS, &order).await;
+        assert_eq!(client.post(PODS, &order).await.text, first.text);
+        let pods = client.get(PODS).await.ok();
+        assert_eq!((&pods["total_count"], &pods["data"][0]["id"]), (&json!(1), &first.ok()["id"]));
+    }
+    server.settle().await;
+}
+
+#[tokio::test]
+async fn a_key_is_forgotten_after_a_day() {
+    let server = TestServer::new().await;
+    let client = server.user("ada").await.once("k");
+    client.post(PODS, &TestServer::order()).await.ok();
+    server.clock.advance(Duration::from_secs(24 * 3600 - 1));
+    client.post(PODS, &TestServer::order()).await.ok();
+    assert_eq!((count(&client).await, server.app.forget_replies().await.unwrap()), (json!(1), 0));
+    server.clock.advance(Duration::from_secs(1));
+    client.post(PODS, &TestServer::order()).await.ok();
+    assert_eq!(count(&client).await, 2, "the key is as good as new, also before it is swept up");
+    server.clock.advance(Duration::from_secs(24 * 3600));
+    assert_eq!(server.app.forget_replies().await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_secret_is_kept_nowhere() {
+    let server = TestServer::new().await;
+    let client = server.user("ada").await.once("k");
+    let order = json!({ "name": "ci", "scopes": { "instances": "read" } });
+    let made = client.post("/api/v1/api_keys", &order).await.ok();
+    let again = client.post("/api/v1/api_keys", &order).await.error(409);
+    let id = made["id"].as_str().unwrap();
+    assert!(again.starts_with(&format!("this Idempotency-Key has made the API key {id} before")), "{again}");
+    let secret = made["key"].as_str().unwrap().rsplit('_').next().unwrap().as_bytes();
+    let mut searched = 0;
+    for file in std::fs::read_dir(server.folder()).unwrap() {
+        let bytes = std::fs::read(file.unwrap().path()).unwrap();
+        assert!(!bytes.windows(secret.len()).any(|window| window == secret));
+        searched += bytes.windows(id.len()).filter(|window| *window == id.as_bytes()).count();
+    }
+    assert!(searched > 0, "the key's row was among what was searched");
+}
