@@ -4,10 +4,13 @@
 //! `PODBAY_ENGINE_URL`. Lists and tables are given as inline TOML. This is the one module that
 //! reads the environment.
 
-use podbay_core::bucket::Quota;
+mod limits;
+
+pub use limits::LimitsConfig;
+
 use podbay_core::place::{CpuSize, Terms};
 use podbay_core::published::{GpuType, ImageName, Region, Security};
-use podbay_core::{Micros, PricePerHour, limits};
+use podbay_core::{Micros, PricePerHour};
 use podbay_provider::Credentials;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -135,24 +138,6 @@ impl std::fmt::Debug for RegistryConfig {
     }
 }
 
-/// `[limits]`
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct LimitsConfig {
-    /// Connections at the same time; fewer if the system allows fewer open files.
-    pub connections: usize,
-    /// Connections of one address (one /64 of IPv6).
-    pub connections_per_address: usize,
-    /// Calls of one key that change nothing.
-    pub read: Quota,
-    /// Calls of one key that change something.
-    pub write: Quota,
-    /// Pods that one key orders.
-    pub create: Quota,
-    /// Wrong keys from one address.
-    pub failed_logins: Quota,
-}
-
 /// The image that an installation without configuration offers; `cargo xtask setup` builds it.
 const BASE_IMAGE: &str = "localhost/podbay/base:latest";
 
@@ -182,50 +167,6 @@ impl Default for Config {
             registries: Vec::new(),
             limits: LimitsConfig::default(),
         }
-    }
-}
-
-impl Default for LimitsConfig {
-    fn default() -> Self {
-        Self {
-            connections: limits::CONNECTIONS_MAX,
-            connections_per_address: limits::CONNECTIONS_PER_ADDRESS_MAX,
-            read: Quota { rate: 100, burst: 1000 },
-            write: Quota { rate: 50, burst: 1000 },
-            create: Quota { rate: 20, burst: 1000 },
-            failed_logins: Quota { rate: 10, burst: 100 },
-        }
-    }
-}
-
-impl LimitsConfig {
-    /// The same without quotas: every caller may call as often as it can.
-    #[must_use]
-    pub fn without_quotas(self) -> Self {
-        let off = Quota::OFF;
-        Self { read: off, write: off, create: off, failed_logins: off, ..self }
-    }
-
-    fn check(&self) -> Result<(), ConfigError> {
-        let wrong = |key, text: &str| Err(ConfigError::Value { key, text: text.to_owned() });
-        if self.connections == 0 || self.connections_per_address == 0 {
-            return wrong("limits", "with no connection nobody could call: write a number above zero");
-        }
-        for (key, Quota { rate, burst }) in [
-            ("limits.read", self.read),
-            ("limits.write", self.write),
-            ("limits.create", self.create),
-            ("limits.failed_logins", self.failed_logins),
-        ] {
-            let most = limits::QUOTA_MAX;
-            if rate > 0 && (burst == 0 || rate > most || burst > most) {
-                return wrong(
-                    key,
-                    "write a rate of 0 for no limit, else a rate and a burst from 1 to 1000000",
-                );
-            }
-        }
-        Ok(())
     }
 }
 

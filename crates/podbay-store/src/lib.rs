@@ -15,6 +15,7 @@ mod host;
 mod idempotency;
 mod invitation;
 mod pod;
+mod readers;
 mod sharing;
 mod store;
 mod team;
@@ -84,6 +85,19 @@ macro_rules! opt {
     };
 }
 
+/// As `all!` or `opt!`, by name, with the ids of one of [`in_lists`] bound after the others.
+macro_rules! in_list {
+    ($tx:expr, $row:ty, $fetch:ident, $sql:expr, [$($bind:expr),*], $ids:expr) => {
+        $crate::guarded!($tx, $crate::on_both!($tx, connection => {
+            let mut query = sqlx::query_as::<_, $row>($sql.as_str())$(.bind($bind))*;
+            for id in $ids {
+                query = query.bind(id);
+            }
+            query.$fetch(connection).await.map_err($crate::StoreError::from)
+        }))
+    };
+}
+
 /// Runs a statement unless the transaction is broken, and notes if it breaks it.
 macro_rules! guarded {
     ($tx:expr, $run:expr) => {
@@ -97,7 +111,27 @@ macro_rules! guarded {
     };
 }
 
-pub(crate) use {all, exec, guarded, on_both, opt};
+pub(crate) use {all, exec, guarded, in_list, on_both, opt};
+
+/// How many ids an IN list has: few, or a page of them. A statement for each is kept prepared.
+pub(crate) const IN_LISTS: [usize; 2] = [16, 128];
+
+/// The placeholders of an IN list, the first of which has that number.
+pub(crate) fn placeholders(first: usize, count: usize) -> String {
+    let each: Vec<String> = (first..first + count).map(|number| format!("${number}")).collect();
+    each.join(", ")
+}
+
+/// Ids cut into lists of one of the [`IN_LISTS`], with which one it is. What is missing of the last
+/// is filled up with empty ids, which nothing has.
+pub(crate) fn in_lists(ids: Vec<&str>) -> impl Iterator<Item = (usize, Vec<&str>)> {
+    let size = usize::from(ids.len() > IN_LISTS[0]);
+    let lists: Vec<Vec<&str>> = ids.chunks(IN_LISTS[size]).map(<[&str]>::to_vec).collect();
+    lists.into_iter().map(move |mut ids| {
+        ids.resize(IN_LISTS[size], "");
+        (size, ids)
+    })
+}
 
 /// A stored number as the type that the domain gives it.
 pub(crate) fn number<T: TryFrom<i64>>(

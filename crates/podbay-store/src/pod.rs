@@ -1,12 +1,17 @@
 //! Pods: one row each, live and ended.
 
 use crate::account::bound;
-use crate::usage::IN_LIST;
-use crate::{Page, Result, StoreError, Tx, all, exec, json, number, opt, to_json};
-use podbay_core::pod::{Desired, Pod, Resource};
+use crate::{
+    IN_LISTS, Page, Result, StoreError, Tx, all, exec, in_list, in_lists, opt, placeholders, to_json,
+};
+use podbay_core::pod::{Desired, Pod};
 use podbay_core::{HostId, PodId, TeamId, Timestamp, UserId};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{Deserializer, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::LazyLock;
 
 /// What the history is sorted by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,85 +22,69 @@ pub enum HistorySort {
     CreatedAt,
 }
 
-#[derive(sqlx::FromRow)]
-pub(crate) struct PodRow {
-    id: String,
-    user_id: String,
-    team_id: Option<String>,
-    spec: String,
-    desired: String,
-    generation: i64,
-    placement: Option<String>,
-    image: String,
-    image_digest: Option<String>,
-    machine: String,
-    attempt: i64,
-    attempt_failed: Option<String>,
-    failure: Option<String>,
-    progress: i64,
-    ready_at: Option<i64>,
-    restarts: i64,
-    setbacks: i64,
-    next_at: i64,
-    version: i64,
-    created_at: i64,
-    updated_at: i64,
-    terminated_at: Option<i64>,
+/// A pod as one line of text, a JSON array of its fields in their order: SQLite hands over each
+/// value by itself, and a hundred pods of 22 columns would be two thousand of them.
+macro_rules! line {
+    () => {
+        "concat('[', concat_ws(',', '\"' || id || '\"', '\"' || user_id || '\"', \
+         COALESCE('\"' || team_id || '\"', 'null'), spec, '\"' || desired || '\"', generation, \
+         COALESCE(placement, 'null'), image, COALESCE('\"' || image_digest || '\"', 'null'), machine, attempt, \
+         COALESCE(attempt_failed, 'null'), COALESCE(failure, 'null'), progress, \
+         COALESCE(CAST(ready_at AS TEXT), 'null'), restarts, setbacks, next_at, version, created_at, updated_at, \
+         COALESCE(CAST(terminated_at AS TEXT), 'null')), ']')"
+    };
 }
 
-impl TryFrom<PodRow> for Pod {
-    type Error = StoreError;
+/// Between two lines. It can stand nowhere in JSON, not even as a space.
+const SEPARATOR: char = '\x1e';
 
-    fn try_from(row: PodRow) -> Result<Self> {
-        let id = row.id.as_str();
-        let small = |value, column| number(value, "pods", column, id);
-        let desired = match row.desired.as_str() {
-            "running" => Desired::Running,
-            "gone" => Desired::Gone,
-            _ => return Err(StoreError::Corrupt { table: "pods", column: "desired", row: row.id.clone() }),
-        };
-        Ok(Self {
-            spec: json(&row.spec, "pods", "spec", id)?,
-            desired,
-            generation: row.generation,
-            placement: optional(row.placement.as_deref(), "placement", id)?,
-            image: resource(&row.image, "image", id)?,
-            image_digest: row.image_digest.clone(),
-            machine: resource(&row.machine, "machine", id)?,
-            attempt: small(row.attempt, "attempt")?,
-            attempt_failed: optional(row.attempt_failed.as_deref(), "attempt_failed", id)?,
-            failure: optional(row.failure.as_deref(), "failure", id)?,
-            progress: number(row.progress, "pods", "progress", id)?,
-            ready_at: row.ready_at.map(Timestamp::from_millis),
-            restarts: small(row.restarts, "restarts")?,
-            setbacks: small(row.setbacks, "setbacks")?,
-            next_at: Timestamp::from_millis(row.next_at),
-            version: row.version,
-            created_at: Timestamp::from_millis(row.created_at),
-            updated_at: Timestamp::from_millis(row.updated_at),
-            terminated_at: row.terminated_at.map(Timestamp::from_millis),
-            user_id: UserId::from_stored(row.user_id),
-            team_id: row.team_id.map(TeamId::from_stored),
-            id: PodId::from_stored(row.id),
-        })
-    }
+/// What [`line!`] has, in its order.
+const COLUMNS: [&str; 22] = [
+    "id",
+    "user_id",
+    "team_id",
+    "spec",
+    "desired",
+    "generation",
+    "placement",
+    "image",
+    "image_digest",
+    "machine",
+    "attempt",
+    "attempt_failed",
+    "failure",
+    "progress",
+    "ready_at",
+    "restarts",
+    "setbacks",
+    "next_at",
+    "version",
+    "created_at",
+    "updated_at",
+    "terminated_at",
+];
+
+/// Reads one pod.
+macro_rules! one {
+    ($($where:tt)+) => {
+        concat!("SELECT ", line!(), " FROM pods ", $($where)+)
+    };
 }
 
-fn optional<T: DeserializeOwned>(text: Option<&str>, column: &'static str, row: &str) -> Result<Option<T>> {
-    text.map(|text| json(text, "pods", column, row)).transpose()
+/// Reads several pods as one text: each row by itself would be a message between two threads.
+macro_rules! lines {
+    ($($where:tt)+) => {
+        concat!(
+            "SELECT string_agg(line, '\x1e') FROM (SELECT ",
+            $crate::pod::line!(),
+            " AS line FROM pods ",
+            $($where)+,
+            ") AS page"
+        )
+    };
 }
 
-fn resource<T: DeserializeOwned>(text: &str, column: &'static str, row: &str) -> Result<Resource<T>> {
-    json(text, "pods", column, row)
-}
-
-fn optional_json<T: Serialize>(value: &Option<T>) -> Result<Option<String>> {
-    value.as_ref().map(to_json).transpose()
-}
-
-pub(crate) fn pods(rows: Vec<PodRow>) -> Result<Vec<Pod>> {
-    rows.into_iter().map(Pod::try_from).collect()
-}
+pub(crate) use {line, lines};
 
 /// Whether the user `$1` sees a row: it is personal, or of a team that the user is a member of.
 macro_rules! seen {
@@ -104,21 +93,90 @@ macro_rules! seen {
     };
 }
 
-/// `$2` rows after the first `$3` that the user `$1` sees. Chosen within the index, and read then:
-/// rows are large, and those that are not on the page need not be touched.
+/// `$2` rows after the first `$3` that the user `$1` sees, as one text, and how many there are in all.
+/// Chosen within the index, and read then: rows are large, and those that are not on the page need not
+/// be touched.
 macro_rules! page {
     ($state:literal, $order:literal) => {
         concat!(
-            "SELECT * FROM pods WHERE id IN (SELECT id FROM pods WHERE ",
+            "SELECT string_agg(line, '\x1e'), (SELECT COUNT(*) FROM pods WHERE ",
+            $state,
+            " AND ",
+            seen!(),
+            ") FROM (SELECT ",
+            line!(),
+            " AS line FROM pods WHERE id IN (SELECT id FROM pods WHERE ",
             $state,
             " AND ",
             seen!(),
             " ORDER BY ",
             $order,
             " LIMIT $2 OFFSET $3) ORDER BY ",
-            $order
+            $order,
+            ") AS page"
         )
     };
+}
+
+static BY_IDS: LazyLock<[String; 2]> = LazyLock::new(|| {
+    let sql = lines!("WHERE terminated_at IS NULL AND id IN (IDS) AND ", seen!());
+    IN_LISTS.map(|size| sql.replace("IDS", &placeholders(2, size)))
+});
+
+pub(crate) type Lines = (Option<String>,);
+type Paged = (Option<String>, i64);
+
+fn pod(line: &str) -> Result<Pod> {
+    serde_json::from_str(line).map_err(|error| corrupt(line, &error))
+}
+
+pub(crate) fn pods(row: Option<Lines>) -> Result<Vec<Pod>> {
+    let text = row.and_then(|(lines,)| lines).unwrap_or_default();
+    text.split(SEPARATOR).filter(|line| !line.is_empty()).map(pod).collect()
+}
+
+fn paged(row: Option<Paged>) -> Result<Page<Pod>> {
+    let (lines, total) = row.unwrap_or_default();
+    Ok(Page { items: pods(Some((lines,)))?, total: total.unsigned_abs() })
+}
+
+/// The row and the column that is at fault: the one in which reading stopped.
+fn corrupt(line: &str, error: &serde_json::Error) -> StoreError {
+    let before: usize = line.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
+    let stopped = before + error.column();
+    let mut begins = Begins { line, found: Vec::with_capacity(COLUMNS.len()) };
+    let at = match serde_json::Deserializer::from_str(line).deserialize_seq(&mut begins) {
+        Ok(()) => begins.found.iter().rposition(|begin| *begin < stopped).unwrap_or_default(),
+        // No JSON at all: the one that was to come.
+        Err(_) => begins.found.len(),
+    };
+    let row = line.split('"').nth(1).unwrap_or_default().to_owned();
+    StoreError::Corrupt { table: "pods", column: COLUMNS.get(at).copied().unwrap_or_default(), row }
+}
+
+/// Where in a line each of its values begins, as far as it can be read.
+struct Begins<'l> {
+    line: &'l str,
+    found: Vec<usize>,
+}
+
+impl<'l> Visitor<'l> for &mut Begins<'l> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the values of a row")
+    }
+
+    fn visit_seq<A: SeqAccess<'l>>(self, mut values: A) -> std::result::Result<(), A::Error> {
+        while let Some(value) = values.next_element::<&RawValue>()? {
+            self.found.push(value.get().as_ptr() as usize - self.line.as_ptr() as usize);
+        }
+        Ok(())
+    }
+}
+
+fn optional_json<T: Serialize>(value: &Option<T>) -> Result<Option<String>> {
+    value.as_ref().map(to_json).transpose()
 }
 
 impl Tx {
@@ -170,7 +228,8 @@ impl Tx {
     /// # Errors
     /// The database refuses.
     pub async fn pod_get(&mut self, id: &PodId) -> Result<Option<Pod>> {
-        opt!(self, PodRow, "SELECT * FROM pods WHERE id = $1", id.as_str())?.map(Pod::try_from).transpose()
+        let row = opt!(self, (String,), one!("WHERE id = $1"), id.as_str())?;
+        row.map(|(line,)| pod(&line)).transpose()
     }
 
     /// The pod of that id, also an ended one, if the user sees it.
@@ -178,8 +237,8 @@ impl Tx {
     /// # Errors
     /// The database refuses.
     pub async fn pod_get_seen(&mut self, user: &UserId, id: &PodId) -> Result<Option<Pod>> {
-        let sql = concat!("SELECT * FROM pods WHERE id = $2 AND ", seen!());
-        opt!(self, PodRow, sql, user.as_str(), id.as_str())?.map(Pod::try_from).transpose()
+        let row = opt!(self, (String,), one!("WHERE id = $2 AND ", seen!()), user.as_str(), id.as_str())?;
+        row.map(|(line,)| pod(&line)).transpose()
     }
 
     /// A part of the live pods that a user sees, newest first.
@@ -188,10 +247,7 @@ impl Tx {
     /// The database refuses.
     pub async fn pod_list_live(&mut self, user: &UserId, offset: u64, limit: u64) -> Result<Page<Pod>> {
         let sql = page!("terminated_at IS NULL", "created_at DESC, id DESC");
-        let rows = all!(self, PodRow, sql, user.as_str(), bound(limit), bound(offset))?;
-        let sql = concat!("SELECT COUNT(*) FROM pods WHERE terminated_at IS NULL AND ", seen!());
-        let total = opt!(self, (i64,), sql, user.as_str())?;
-        Ok(Page { items: pods(rows)?, total: total.map_or(0, |(total,)| total.unsigned_abs()) })
+        paged(opt!(self, Paged, sql, user.as_str(), bound(limit), bound(offset))?)
     }
 
     /// All live pods that a user sees, newest first.
@@ -199,12 +255,8 @@ impl Tx {
     /// # Errors
     /// The database refuses.
     pub async fn pod_list_live_of_user(&mut self, user: &UserId) -> Result<Vec<Pod>> {
-        let sql = concat!(
-            "SELECT * FROM pods WHERE terminated_at IS NULL AND ",
-            seen!(),
-            " ORDER BY created_at DESC, id DESC"
-        );
-        pods(all!(self, PodRow, sql, user.as_str())?)
+        let sql = lines!("WHERE terminated_at IS NULL AND ", seen!(), " ORDER BY created_at DESC, id DESC");
+        pods(opt!(self, Lines, sql, user.as_str())?)
     }
 
     /// The live pods that a user sees among those ids, in the order of the ids, each once.
@@ -212,42 +264,17 @@ impl Tx {
     /// # Errors
     /// The database refuses.
     pub async fn pod_list_by_ids(&mut self, user: &UserId, ids: &[PodId]) -> Result<Vec<Pod>> {
-        let mut wanted: Vec<&PodId> = Vec::with_capacity(ids.len());
-        let mut seen = std::collections::HashSet::new();
-        wanted.extend(ids.iter().filter(|id| seen.insert(*id)));
-        let mut found = Vec::with_capacity(wanted.len());
-        for chunk in wanted.chunks(IN_LIST) {
-            let id = |at: usize| chunk.get(at).map_or("", |id| id.as_str());
-            let rows = all!(
-                self,
-                PodRow,
-                concat!(
-                    "SELECT * FROM pods WHERE terminated_at IS NULL AND id IN \
-                     ($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) AND ",
-                    seen!()
-                ),
-                user.as_str(),
-                id(0),
-                id(1),
-                id(2),
-                id(3),
-                id(4),
-                id(5),
-                id(6),
-                id(7),
-                id(8),
-                id(9),
-                id(10),
-                id(11),
-                id(12),
-                id(13),
-                id(14),
-                id(15)
-            )?;
-            let mut rows = pods(rows)?;
-            rows.sort_by_key(|pod| chunk.iter().position(|id| **id == pod.id));
-            found.extend(rows);
+        let mut order: HashMap<&str, usize> = HashMap::with_capacity(ids.len());
+        for id in ids {
+            let next = order.len();
+            order.entry(id.as_str()).or_insert(next);
         }
+        let mut found = Vec::with_capacity(order.len());
+        for (size, ids) in in_lists(order.keys().copied().collect()) {
+            let row = in_list!(self, Lines, fetch_optional, &BY_IDS[size], [user.as_str()], ids)?;
+            found.extend(pods(row)?);
+        }
+        found.sort_by_key(|pod: &Pod| order.get(pod.id.as_str()).copied());
         Ok(found)
     }
 
@@ -271,10 +298,7 @@ impl Tx {
             (HistorySort::CreatedAt, true) => page!("terminated_at IS NOT NULL", "created_at DESC, id DESC"),
             (HistorySort::CreatedAt, false) => page!("terminated_at IS NOT NULL", "created_at, id"),
         };
-        let rows = all!(self, PodRow, sql, user.as_str(), bound(limit), bound(offset))?;
-        let sql = concat!("SELECT COUNT(*) FROM pods WHERE terminated_at IS NOT NULL AND ", seen!());
-        let total = opt!(self, (i64,), sql, user.as_str())?;
-        Ok(Page { items: pods(rows)?, total: total.map_or(0, |(total,)| total.unsigned_abs()) })
+        paged(opt!(self, Paged, sql, user.as_str(), bound(limit), bound(offset))?)
     }
 
     /// Writes what the reconciler owns of a pod, if nobody has since `expected`; whether it did.
@@ -353,7 +377,38 @@ impl Tx {
     /// # Errors
     /// The database refuses.
     pub async fn pod_list_on_host(&mut self, host: &HostId) -> Result<Vec<Pod>> {
-        let sql = "SELECT * FROM pods WHERE host_id = $1 AND terminated_at IS NULL ORDER BY id";
-        pods(all!(self, PodRow, sql, host.as_str())?)
+        let sql = lines!("WHERE host_id = $1 AND terminated_at IS NULL ORDER BY id");
+        pods(opt!(self, Lines, sql, host.as_str())?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_that_cannot_be_read_is_named_with_its_column() {
+        let read = |desired: &str, machine: &str| {
+            let spec = r#"{"name":"p","cloud_id":"c","gpu_type":"CPU_NODE","gpu_count":1,"socket":"PCIe","image":
+                "ubuntu_22_cuda_12","image_reference":"i","vcpus":1,"memory_gb":1,"disk_gb":1,"env":[],"price":1,
+                "security":"secure_cloud","country":null,"data_center":null,"auto_restart":false}"#;
+            let line = format!(
+                r#"["f00","cx",null,{},{desired},1,null,"absent",null,{machine},1,null,null,0,null,0,0,5,1,3,4,null]"#,
+                spec
+            );
+            pod(&line)
+        };
+        assert_eq!(read(r#""running""#, r#""absent""#).unwrap().next_at, Timestamp::from_millis(5));
+        for (desired, machine, at_fault) in [
+            (r#""sideways""#, r#""absent""#, "desired"),
+            (r#""gone""#, r#"{"present":{"handle":7}}"#, "machine"),
+            (r#""gone""#, "{broken", "machine"),
+            (r#""gone""#, "", "machine"),
+        ] {
+            let Err(StoreError::Corrupt { table, column, row }) = read(desired, machine) else {
+                panic!("{desired} and {machine} were read");
+            };
+            assert_eq!((table, column, row.as_str()), ("pods", at_fault, "f00"));
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Whose SSH keys are in which pod.
 
-use crate::pod::{PodRow, pods};
-use crate::{Result, SshKeyRecord, Tx, all, exec};
+use crate::pod::{Lines, lines, pods};
+use crate::{Result, SshKeyRecord, Tx, all, exec, opt};
 use podbay_core::pod::{Pod, Sharing};
 use podbay_core::{PodId, TeamId, UserId};
 
@@ -52,12 +52,14 @@ impl Tx {
     /// # Errors
     /// The database refuses.
     pub async fn pod_list_with_keys_of(&mut self, user: &UserId) -> Result<Vec<Pod>> {
-        let sql = "SELECT * FROM pods WHERE terminated_at IS NULL AND id IN ( \
-                   SELECT id FROM pods WHERE user_id = $1 AND terminated_at IS NULL \
-                   UNION SELECT p.id FROM team_members m JOIN pods p ON p.owner_id = m.team_id \
-                   WHERE m.user_id = $1 AND p.terminated_at IS NULL AND p.shared_with_team \
-                   UNION SELECT pod_id FROM pod_members WHERE user_id = $1)";
-        pods(all!(self, PodRow, sql, user.as_str())?)
+        let sql = lines!(
+            "WHERE terminated_at IS NULL AND id IN ( \
+             SELECT id FROM pods WHERE user_id = $1 AND terminated_at IS NULL \
+             UNION SELECT p.id FROM team_members m JOIN pods p ON p.owner_id = m.team_id \
+             WHERE m.user_id = $1 AND p.terminated_at IS NULL AND p.shared_with_team \
+             UNION SELECT pod_id FROM pod_members WHERE user_id = $1)"
+        );
+        pods(opt!(self, Lines, sql, user.as_str())?)
     }
 
     /// All live pods of a team.
@@ -65,7 +67,7 @@ impl Tx {
     /// # Errors
     /// The database refuses.
     pub async fn pod_list_of_team(&mut self, team: &TeamId) -> Result<Vec<Pod>> {
-        let sql = "SELECT * FROM pods WHERE owner_id = $1 AND terminated_at IS NULL";
-        pods(all!(self, PodRow, sql, team.as_str())?)
+        let sql = lines!("WHERE owner_id = $1 AND terminated_at IS NULL");
+        pods(opt!(self, Lines, sql, team.as_str())?)
     }
 }

@@ -1,13 +1,12 @@
 //! The database: opened, migrated, read; writing is in `write`.
 
+use crate::readers::{Reader, Readers};
 use crate::write::{self, Writer};
 use crate::{Result, StoreError};
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgPool, PgPoolOptions};
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
-};
-use sqlx::{ConnectOptions, Postgres, Sqlite, SqlitePool};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{ConnectOptions, Postgres};
 use std::os::unix::fs::OpenOptionsExt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -63,7 +62,7 @@ pub(crate) struct Inner {
 
 pub(crate) enum Database {
     /// One writer behind a queue, so that writers never meet, and a pool of readers.
-    Sqlite { readers: SqlitePool, writer: Writer },
+    Sqlite { readers: Readers, writer: Writer },
     /// Any number of both; the database keeps them apart.
     Postgres(PgPool),
 }
@@ -104,9 +103,14 @@ impl Tx {
     /// which it may roll back by itself.
     pub(crate) fn note<T>(&mut self, result: Result<T>) -> Result<T> {
         if let Err(error) = &result {
-            let breaks = match self.connection {
+            let breaks = match &mut self.connection {
                 Connection::Postgres(_) => true,
-                Connection::Sqlite(SqliteHandle::Reader(_)) => false,
+                Connection::Sqlite(SqliteHandle::Reader(reader)) => {
+                    if matches!(error, StoreError::Unavailable(_)) {
+                        reader.set_broken();
+                    }
+                    false
+                }
                 Connection::Sqlite(SqliteHandle::Writer(_)) => {
                     matches!(
                         error,
@@ -130,7 +134,7 @@ pub(crate) enum Connection {
 /// The writer's own connection travels in and out of jobs; a reader's belongs to its pool.
 pub(crate) enum SqliteHandle {
     Writer(Box<SqliteConnection>),
-    Reader(PoolConnection<Sqlite>),
+    Reader(Reader),
 }
 
 impl std::ops::Deref for SqliteHandle {
@@ -138,7 +142,7 @@ impl std::ops::Deref for SqliteHandle {
     fn deref(&self) -> &SqliteConnection {
         match self {
             Self::Writer(connection) => connection,
-            Self::Reader(connection) => connection,
+            Self::Reader(reader) => reader.connection(),
         }
     }
 }
@@ -147,7 +151,7 @@ impl std::ops::DerefMut for SqliteHandle {
     fn deref_mut(&mut self) -> &mut SqliteConnection {
         match self {
             Self::Writer(connection) => connection,
-            Self::Reader(connection) => connection,
+            Self::Reader(reader) => reader.connection_mut(),
         }
     }
 }
@@ -177,7 +181,7 @@ impl Store {
     pub async fn reader(&self) -> Result<Tx> {
         let connection = match &self.inner.database {
             Database::Sqlite { readers, .. } => {
-                Connection::Sqlite(SqliteHandle::Reader(readers.acquire().await?))
+                Connection::Sqlite(SqliteHandle::Reader(readers.take().await?))
             }
             Database::Postgres(pool) => Connection::Postgres(pool.acquire().await?),
         };
@@ -242,7 +246,7 @@ impl Store {
     pub async fn close(&self) {
         match &self.inner.database {
             Database::Sqlite { readers, writer } => {
-                readers.close().await;
+                readers.close();
                 writer.close().await;
             }
             Database::Postgres(pool) => pool.close().await,
@@ -283,13 +287,8 @@ async fn open_sqlite(settings: &Settings, commits: Arc<AtomicU64>) -> Result<Dat
     if !settings.read_only {
         sqlx::migrate!().run(&mut connection).await.map_err(migration)?;
     }
-    let readers = SqlitePoolOptions::new()
-        .max_connections(settings.readers.max(1))
-        .acquire_timeout(ACQUIRE_TIMEOUT)
-        // A file does not go away like a network does.
-        .test_before_acquire(false)
-        .connect_with(options.create_if_missing(false).read_only(true))
-        .await?;
+    let readers = options.create_if_missing(false).read_only(true);
+    let readers = Readers::open(readers, settings.readers.max(1)).await?;
     Ok(Database::Sqlite { readers, writer: Writer::start(connection, commits) })
 }
 

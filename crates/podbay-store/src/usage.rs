@@ -1,12 +1,16 @@
 //! Intervals of usage: opened, closed once, summed elsewhere.
 
-use crate::{Result, StoreError, Tx, all, exec, opt};
+use crate::{IN_LISTS, Result, StoreError, Tx, exec, in_list, in_lists, opt, placeholders};
 use podbay_core::usage::{Interval, UsageState};
 use podbay_core::{Micros, PodId, PricePerHour, Timestamp};
 use std::collections::HashMap;
+use std::sync::LazyLock;
 
-/// Ids in one IN list.
-pub(crate) const IN_LIST: usize = 16;
+static OF_PODS: LazyLock<[String; 2]> = LazyLock::new(|| {
+    let sql = "SELECT pod_id, state, price, started_at, ended_at FROM usage_intervals WHERE pod_id IN (IDS) \
+               ORDER BY pod_id, seq";
+    IN_LISTS.map(|size| sql.replace("IDS", &placeholders(1, size)))
+});
 
 #[derive(sqlx::FromRow)]
 struct UsageRow {
@@ -90,36 +94,12 @@ impl Tx {
     /// The database refuses.
     pub async fn usage_of(&mut self, pods: &[PodId]) -> Result<HashMap<PodId, Vec<Interval>>> {
         let mut intervals: HashMap<PodId, Vec<Interval>> = HashMap::new();
-        let mut pods: Vec<&PodId> = pods.iter().collect();
+        let mut pods: Vec<&str> = pods.iter().map(PodId::as_str).collect();
         // One that is named twice is billed once.
         pods.sort_unstable();
         pods.dedup();
-        for chunk in pods.chunks(IN_LIST) {
-            // One text for every length: the missing ids are empty, and no pod has that id.
-            let id = |at: usize| chunk.get(at).map_or("", |id| id.as_str());
-            let rows = all!(
-                self,
-                UsageRow,
-                "SELECT pod_id, state, price, started_at, ended_at FROM usage_intervals WHERE pod_id IN \
-                 ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) ORDER BY pod_id, seq",
-                id(0),
-                id(1),
-                id(2),
-                id(3),
-                id(4),
-                id(5),
-                id(6),
-                id(7),
-                id(8),
-                id(9),
-                id(10),
-                id(11),
-                id(12),
-                id(13),
-                id(14),
-                id(15)
-            )?;
-            for row in rows {
+        for (size, ids) in in_lists(pods) {
+            for row in in_list!(self, UsageRow, fetch_all, &OF_PODS[size], [], ids)? {
                 let interval = Interval::try_from(&row)?;
                 intervals.entry(PodId::from_stored(row.pod_id)).or_default().push(interval);
             }

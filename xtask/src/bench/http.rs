@@ -5,7 +5,7 @@
 //! machine does meets all of them alike. A ratio is the median of the ratios of the rounds.
 
 use super::load::{Load, Pressure, press};
-use super::report::{Report, Wanted, median, short};
+use super::report::{Report, Wanted, median, milliseconds, short};
 use super::stats::Samples;
 use super::wire::Wire;
 use crate::http::{Api, rows, text};
@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 const PACKAGES: [&str; 2] = ["fastapi==0.116.1", "uvicorn[standard]==0.35.0"];
+const PODS: u32 = 100;
 const ROUNDS: usize = 3;
 const GET: Pressure = Pressure { threads: 2, connections: 32, seconds: 3, script: None };
 const OF_MEMORY: Wanted = Wanted::AtLeast(0.5);
@@ -31,7 +32,7 @@ pub fn compare(report: &mut Report) -> Result<()> {
 }
 
 fn reads(report: &mut Report, folder: &Path) -> Result<()> {
-    let ours = Ours::start(folder, "reads")?;
+    let ours = Ours::start(folder, "reads", PODS)?;
     let reference = Reference::start(folder)?;
     let theirs = paths_of(&reference.api)?;
     let calls = [("GET one pod", "one"), ("GET list of 100", "list"), ("GET status of 100", "status")];
@@ -83,7 +84,7 @@ fn p99(report: &mut Report, what: &str, rounds: &[Vec<Load>]) {
 
 /// Durable orders: at leisure, and as fast as 64 clients can.
 fn orders(report: &mut Report, folder: &Path) -> Result<()> {
-    let leisure = Ours::start(folder, "orders-at-leisure")?;
+    let leisure = Ours::start(folder, "orders-at-leisure", PODS)?;
     let times = pace(&leisure.api)?;
     drop(leisure);
     let (p50, p99) = (milliseconds(times.percentile(50)), milliseconds(times.percentile(99)));
@@ -92,7 +93,7 @@ fn orders(report: &mut Report, folder: &Path) -> Result<()> {
     let pressure = Pressure { threads: 2, connections: 64, seconds: 8, script: Some(script("order.lua")) };
     let mut loads = Vec::new();
     for round in 0..ROUNDS {
-        let ours = Ours::start(folder, &format!("orders-{round}"))?;
+        let ours = Ours::start(folder, &format!("orders-{round}"), PODS)?;
         loads.push(press(&ours.api, "/api/v1/pods", &pressure)?);
     }
     let rate = median(loads.iter().map(|load| load.requests_per_s));
@@ -100,10 +101,6 @@ fn orders(report: &mut Report, folder: &Path) -> Result<()> {
     let p50 = median(loads.iter().map(|load| load.p50_ms));
     report.value("POST one pod, 64 clients, p50", p50, "ms", Wanted::Nothing);
     Ok(())
-}
-
-fn milliseconds(time: Duration) -> f64 {
-    time.as_secs_f64() * 1000.0
 }
 
 fn pace(api: &Api) -> Result<Samples> {
@@ -125,19 +122,20 @@ fn script(name: &str) -> PathBuf {
 }
 
 /// The server over a scripted engine, with its pods in it.
-struct Ours {
-    api: Api,
+pub(super) struct Ours {
+    pub(super) api: Api,
     memory: Api,
-    said: Value,
+    pub(super) said: Value,
     _process: Process,
 }
 
 impl Ours {
-    fn start(folder: &Path, name: &str) -> Result<Self> {
+    pub(super) fn start(folder: &Path, name: &str, pods: u32) -> Result<Self> {
         let folder = folder.join(name);
         fs::create_dir(&folder).context(folder.display())?;
         let mut command = sh::guarded(paths::target().join("release/bench_server"));
-        let (process, said) = Process::start_saying(command.arg(&folder), &folder.join("log"))?;
+        let (process, said) =
+            Process::start_saying(command.arg(&folder).arg(pods.to_string()), &folder.join("log"))?;
         let api =
             |base: &str| Api { base: text(&said, base).to_owned(), key: text(&said, "/key").to_owned() };
         Ok(Self { api: api("/ours"), memory: api("/memory"), said, _process: process })

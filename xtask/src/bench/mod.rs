@@ -8,6 +8,7 @@ mod http;
 mod load;
 mod memory;
 mod report;
+mod routes;
 mod ssh;
 mod stats;
 mod wire;
@@ -18,8 +19,8 @@ use crate::sh::{self, Failure, Result};
 use crate::{image, paths, setup};
 use report::Report;
 
-const USAGE: &str = "usage: cargo xtask bench [ssh|http|memory|size|copy] [--runs N]";
-const NAMES: [&str; 6] = ["all", "ssh", "http", "memory", "size", "copy"];
+const USAGE: &str = "usage: cargo xtask bench [ssh|http|routes|memory|size|copy] [--runs N]";
+const NAMES: [&str; 7] = ["all", "ssh", "http", "routes", "memory", "size", "copy"];
 
 pub fn main(args: &[String]) -> Result<()> {
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
@@ -36,7 +37,9 @@ pub fn main(args: &[String]) -> Result<()> {
     let is_wanted = |one: &str| name == "all" || name == one;
     let mut report = Report::default();
     setup::programs(setup::What::Bench)?;
-    build("podbay")?;
+    if !["http", "routes"].contains(&name) {
+        build("podbay")?;
+    }
     let measured = measure(&is_wanted, runs.unwrap_or(30).max(1), &mut report);
     // What was measured before something went wrong is true all the same.
     report.print();
@@ -47,9 +50,14 @@ fn measure(is_wanted: &dyn Fn(&str) -> bool, runs: usize, report: &mut Report) -
     if is_wanted("size") {
         memory::sizes(report)?;
     }
-    if is_wanted("http") {
+    if ["http", "routes"].into_iter().any(is_wanted) {
         build("podbay-testkit")?;
+    }
+    if is_wanted("http") {
         http::compare(report)?;
+    }
+    if is_wanted("routes") {
+        routes::measure(report)?;
     }
     if ["ssh", "memory", "copy"].into_iter().any(is_wanted) {
         with_engine(is_wanted, runs, report)?;

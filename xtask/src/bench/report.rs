@@ -2,6 +2,7 @@
 
 use super::stats::Samples;
 use crate::table;
+use std::time::Duration;
 
 /// What a number is held to.
 #[derive(Clone, Copy)]
@@ -78,6 +79,10 @@ pub fn short(value: f64) -> String {
     }
 }
 
+pub fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}
+
 /// The middle one; of two in the middle the lower.
 pub fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     let mut all: Vec<f64> = values.into_iter().collect();
@@ -87,6 +92,6 @@ pub fn median(values: impl IntoIterator<Item = f64>) -> f64 {
 
 /// "median 512 ms, p95 700 ms"
 pub fn times(samples: &Samples) -> String {
-    let text = |percent| format!("{} ms", short(samples.percentile(percent).as_secs_f64() * 1000.0));
+    let text = |percent| format!("{} ms", short(milliseconds(samples.percentile(percent))));
     format!("{}, p95 {}", text(50), text(95))
 }

@@ -215,8 +215,8 @@ impl Placement {
 /// The port inside every pod on which the agent speaks SSH.
 pub const SSH_PORT: u16 = 22;
 
-/// A pod, whole: one row.
-#[derive(Clone, Debug, PartialEq)]
+/// A pod, whole: one row, which is read as an array of these fields in this order.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct Pod {
     /// Id.
     pub id: PodId,

@@ -1,4 +1,4 @@
-//! `bench_server FOLDER`: the real server over a scripted world, for `cargo xtask bench`.
+//! `bench_server FOLDER [PODS]`: the real server over a scripted world, for `cargo xtask bench`.
 //!
 //! Router, verbs, database file and reconciler are the product's, and all of it runs by itself; only the
 //! engine is the scripted one, so that its speed is not what is measured. A second port serves the same bytes
@@ -7,7 +7,7 @@
 use anyhow::Context;
 use axum::Router;
 use axum::body::Body;
-use axum::http::{Request, header};
+use axum::http::{Method, Request, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use podbay_core::published::UserRole;
@@ -22,17 +22,24 @@ use tokio::net::TcpListener;
 use tower::ServiceExt;
 
 const PODS: usize = 100;
+/// Of so many pods one more is ordered and has ended.
+const LIVE_FOR_ONE_ENDED: usize = 10;
+/// Ids that one status call names.
+const STATUS_IDS: usize = 100;
 const LIST: &str = "/api/v1/pods/?offset=0&limit=100";
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let folder = std::env::args_os().nth(1).map(PathBuf::from).context("usage: bench_server FOLDER")?;
+    let folder =
+        std::env::args_os().nth(1).map(PathBuf::from).context("usage: bench_server FOLDER [PODS]")?;
+    let pods = std::env::args().nth(2).map_or(Ok(PODS), |pods| pods.parse()).context("PODS is a number")?;
     let app = podbay_testkit::running::start(folder).await?;
     let (_, key) = owner::user_create(&app, "bench", UserRole::User).await?;
     let key = key.reveal();
     let router = http::router(app.clone());
-    let ids = fill(&Client::new(router.clone(), Some(key.clone()))).await;
-    let query: Vec<String> = ids.iter().map(|id| format!("pod_ids={id}")).collect();
+    let client = Client::new(router.clone(), Some(key.clone()));
+    let ids = fill(&client, pods).await;
+    let query: Vec<String> = ids.iter().take(STATUS_IDS).map(|id| format!("pod_ids={id}")).collect();
     let one = format!("/api/v1/pods/{}", ids.first().context("no pod")?);
     let status = format!("/api/v1/pods/status?{}", query.join("&"));
     let memory = Router::new()
@@ -47,6 +54,7 @@ async fn main() -> anyhow::Result<()> {
         "one": one,
         "list": LIST,
         "status": status,
+        "routes": gets(&client, &status).await,
     });
     writeln!(std::io::stdout(), "{said}")?;
     tokio::spawn(connections::serve(app, ours, std::future::pending()));
@@ -54,21 +62,46 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Orders the pods and waits until all of them can be used.
-async fn fill(client: &Client) -> Vec<String> {
-    for _ in 0..PODS {
+/// Orders the pods and waits until all of them can be used; the newest of them have ended then.
+async fn fill(client: &Client, pods: usize) -> Vec<String> {
+    for _ in 0..pods + pods / LIVE_FOR_ONE_ENDED {
         client.post("/api/v1/pods", &TestServer::order()).await.ok();
     }
+    let all = active(client, pods + pods / LIVE_FOR_ONE_ENDED).await;
+    for id in all.iter().skip(pods) {
+        client.delete(&format!("/api/v1/pods/{id}")).await.ok();
+    }
+    active(client, pods).await
+}
+
+/// The ids of all pods, as soon as there are so many and all of them can be used.
+async fn active(client: &Client, pods: usize) -> Vec<String> {
     loop {
-        let page = client.get(LIST).await.ok();
-        let pods = page["data"].as_array().cloned().unwrap_or_default();
-        let active = pods.iter().filter(|pod| pod["status"] == "ACTIVE");
-        let ids: Vec<String> = active.filter_map(|pod| pod["id"].as_str().map(str::to_owned)).collect();
-        if ids.len() == PODS {
+        let query: Vec<_> =
+            client.get("/api/v1/pods/status").await.ok()["data"].as_array().cloned().unwrap_or_default();
+        let active = query.iter().filter(|pod| pod["status"] == "ACTIVE");
+        let ids: Vec<String> = active.filter_map(|pod| pod["podId"].as_str().map(str::to_owned)).collect();
+        if ids.len() == pods && query.len() == pods {
             return ids;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+/// Every GET route, with the id of something that is there where one belongs.
+async fn gets(client: &Client, status: &str) -> Vec<Value> {
+    let mut all = vec![json!({ "name": format!("/api/v1/pods/status of {STATUS_IDS}"), "path": status })];
+    for route in http::routes().into_iter().filter(|route| route.method == Method::GET) {
+        let path = match route.path.split_once("/{id}") {
+            None => Some(route.path.to_owned()),
+            Some((list, rest)) => {
+                let page = client.get(list).await.json;
+                page["data"][0]["id"].as_str().map(|id| format!("{list}/{id}{rest}"))
+            }
+        };
+        all.extend(path.map(|path| json!({ "name": route.path, "path": path })));
+    }
+    all
 }
 
 /// A route that answers what `router` answers now.
