@@ -66,6 +66,31 @@ pub struct GpuAvailability {
     pub prepaid_time: Option<u32>,
 }
 
+/// An offer of persistent disks.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DiskAvailability {
+    /// Id of the offer.
+    pub cloud_id: Option<String>,
+    /// Provider.
+    pub provider: Term<ProviderType>,
+    /// Data centre.
+    pub data_center: Option<String>,
+    /// ISO 3166 country.
+    pub country: Option<String>,
+    /// Region.
+    pub region: Option<Term<Region>>,
+    /// Size in GB, and dollars per GB and hour.
+    #[serde(default)]
+    pub spec: CustomSpecValue,
+    /// Whether one can be had now.
+    pub stock_status: Term<StockStatus>,
+    /// Security class.
+    pub security: Option<Term<Security>>,
+    /// Whether several pods may have one at once.
+    pub is_multinode: bool,
+}
+
 /// A size that can be chosen, or that is fixed (then only `default_count` is set).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]

@@ -16,6 +16,7 @@ mod check;
 pub mod client;
 #[cfg(feature = "openapi")]
 pub mod contract;
+pub mod disks;
 pub mod error;
 pub mod events;
 pub mod page;

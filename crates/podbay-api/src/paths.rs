@@ -25,6 +25,14 @@ pub const AVAILABILITY_GPUS: &str = "/availability/gpus";
 pub const AVAILABILITY_GPU_SUMMARY: &str = "/availability/gpu-summary";
 /// Offers of several machines.
 pub const AVAILABILITY_MULTI_NODE: &str = "/availability/multi-node";
+/// Offers of persistent disks.
+pub const AVAILABILITY_DISKS: &str = "/availability/disks";
+/// Persistent disks: GET lists, POST orders.
+pub const DISKS: &str = "/disks";
+/// One disk: GET, PATCH, DELETE.
+pub const DISK: &str = "/disks/{id}";
+/// What happened to it (an addition).
+pub const DISK_EVENTS: &str = "/disks/{id}/events";
 /// SSH keys: GET lists, POST adds.
 pub const SSH_KEYS: &str = "/ssh_keys";
 /// One SSH key: DELETE, PATCH.

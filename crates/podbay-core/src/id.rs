@@ -42,6 +42,12 @@ macro_rules! ids {
             }
         }
 
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str(&self.0)
@@ -53,6 +59,8 @@ macro_rules! ids {
 ids! {
     /// A pod.
     PodId: hex32;
+    /// A persistent disk. Drawn like a pod's, so that the two never share one.
+    DiskId: hex32;
     /// An SSH public key of an account.
     SshKeyId: hex32;
     /// The public half of an API key's name; part of the key itself.
@@ -71,6 +79,36 @@ ids! {
     CreditId: hex32;
     /// A machine or cluster that pods are placed on.
     HostId: hostname;
+}
+
+/// What the reconciler works on: it has a row of its own, events and a bill.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Subject {
+    /// A pod.
+    Pod(PodId),
+    /// A persistent disk.
+    Disk(DiskId),
+}
+
+impl From<&PodId> for Subject {
+    fn from(id: &PodId) -> Self {
+        Self::Pod(id.clone())
+    }
+}
+
+impl From<&DiskId> for Subject {
+    fn from(id: &DiskId) -> Self {
+        Self::Disk(id.clone())
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pod(id) => write!(f, "pod {id}"),
+            Self::Disk(id) => write!(f, "disk {id}"),
+        }
+    }
 }
 
 mod hex32 {

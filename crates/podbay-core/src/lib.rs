@@ -6,6 +6,7 @@
 //! run exactly what production runs.
 
 pub mod bucket;
+pub mod disk;
 pub mod id;
 pub mod key;
 pub mod limits;
@@ -18,7 +19,7 @@ pub mod time;
 pub mod usage;
 
 pub use id::{
-    ApiKeyId, CreditId, HostId, InstallId, InvitationId, PodId, SshKeyId, TeamId, UserId, WalletId,
+    ApiKeyId, CreditId, DiskId, HostId, InstallId, InvitationId, PodId, SshKeyId, Subject, TeamId, UserId, WalletId,
 };
 pub use owner::Owner;
 pub use time::Timestamp;

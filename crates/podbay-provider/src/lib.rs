@@ -12,9 +12,10 @@ pub mod engine;
 pub mod fake;
 
 use async_trait::async_trait;
+use podbay_core::disk::VolumeFact;
 use podbay_core::place::HostFacts;
 use podbay_core::pod::{CallError, GpuSlot, ImageFact, MachineFact, PortSpec, PublishedPort};
-use podbay_core::{PodId, Timestamp};
+use podbay_core::{DiskId, PodId, Timestamp};
 use std::fmt;
 use std::net::IpAddr;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -102,10 +103,43 @@ pub struct MachineSpec {
     pub gpus: Vec<GpuSlot>,
     /// Ports to publish.
     pub ports: Vec<PublishedPort>,
+    /// Volumes of persistent disks.
+    pub mounts: Vec<Mount>,
     /// Address on the host that they are published on.
     pub bind: IpAddr,
     /// Files of `/.podbay/pod/`, see [`Provider::files_put`].
     pub files: Vec<File>,
+}
+
+/// A volume in a machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mount {
+    /// Its name.
+    pub volume: String,
+    /// Where it is in the machine; absolute.
+    pub path: String,
+}
+
+/// A volume to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VolumeSpec {
+    /// The disk it belongs to; a label.
+    pub disk_id: DiskId,
+    /// Deterministic name.
+    pub name: String,
+    /// Size in GB (2³⁰ bytes), held where the storage driver can.
+    pub size_gb: u32,
+}
+
+/// A volume that carries our labels, as [`Provider::volume_list`] finds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedVolume {
+    /// Its name.
+    pub name: String,
+    /// The disk that its label names.
+    pub disk_id: Option<DiskId>,
+    /// When it was made.
+    pub created_at: Timestamp,
 }
 
 /// A machine that carries our labels, as [`Provider::machine_list`] finds it.
@@ -168,7 +202,7 @@ pub trait Provider: Send + Sync {
     async fn image_ensure(&self, image: &ImageRequest, progress: ProgressSink<'_>) -> Answer<ImageFact>;
 
     /// Makes a machine, not started, and gives its handle. A machine of that name and pod that is
-    /// already there is adopted.
+    /// already there is adopted. One whose volumes are not all there is refused for good.
     async fn machine_create(&self, spec: &MachineSpec) -> Answer<String>;
 
     /// Starts it. Starting a running machine is a success.
@@ -183,8 +217,8 @@ pub trait Provider: Send + Sync {
     /// Stops it: SIGTERM, and SIGKILL after `grace`. Stopping a stopped machine is a success.
     async fn machine_stop(&self, handle: &str, grace: std::time::Duration) -> Answer<()>;
 
-    /// Removes it and everything that belongs to it, running or not. Removing what is not there is
-    /// a success.
+    /// Removes it and everything that belongs to it, running or not; volumes of disks do not.
+    /// Removing what is not there is a success.
     async fn machine_remove(&self, handle: &str) -> Answer<()>;
 
     /// The last `tail` lines that its command wrote.
@@ -196,6 +230,20 @@ pub trait Provider: Send + Sync {
     /// Replaces files in `/.podbay/pod/` of a machine, each atomically. Takes the name, not the
     /// handle: its create may still be under way. For a machine that is not there it does nothing.
     async fn files_put(&self, name: &str, files: &[File]) -> Answer<()>;
+
+    /// Makes the volume of a disk, held to its size where the driver can; the answer says whether.
+    /// A volume of that name and disk that is already there is adopted.
+    async fn volume_ensure(&self, spec: &VolumeSpec) -> Answer<VolumeFact>;
+
+    /// The volume of that name, `None` if it is surely not there.
+    async fn volume_inspect(&self, name: &str) -> Answer<Option<VolumeFact>>;
+
+    /// All volumes of disks of this installation.
+    async fn volume_list(&self) -> Answer<Vec<ListedVolume>>;
+
+    /// Removes a volume and everything on it; refused while a machine has it. Removing what is not
+    /// there is a success.
+    async fn volume_remove(&self, name: &str) -> Answer<()>;
 
     /// A stream to a TCP port inside the machine: the one way to reach into it.
     async fn dial(&self, handle: &str, port: u16) -> Answer<Box<dyn Stream>>;

@@ -10,7 +10,7 @@ pub use limits::LimitsConfig;
 
 use podbay_core::place::{CpuSize, Terms};
 use podbay_core::published::{GpuType, ImageName, Region, Security};
-use podbay_core::{Micros, PricePerHour};
+use podbay_core::{Micros, PricePerHour, limits};
 use podbay_provider::Credentials;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -41,6 +41,8 @@ pub struct Config {
     pub prices: PricesConfig,
     /// Who pays when.
     pub billing: BillingConfig,
+    /// Persistent disks.
+    pub disks: DisksConfig,
     /// What offers say of the place.
     pub place: PlaceConfig,
     /// Sizes offered without GPU.
@@ -87,6 +89,8 @@ pub struct PricesConfig {
     pub vcpu: f64,
     /// One GB of memory of a CPU size.
     pub memory_gb: f64,
+    /// One GB of a persistent disk.
+    pub disk_gb: f64,
     /// One GPU of a type without a price of its own.
     pub gpu_default: f64,
     /// One GPU, by published type.
@@ -102,6 +106,16 @@ pub struct BillingConfig {
     /// What wallets show while nothing is paid in advance, in dollars. Large: clients refuse to
     /// order what it does not cover.
     pub unlimited_balance_usd: f64,
+}
+
+/// `[disks]`, the persistent ones
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DisksConfig {
+    /// Size in GB that the offer names as the default.
+    pub size_default_gb: u32,
+    /// Largest size of one disk in GB.
+    pub size_max_gb: u32,
 }
 
 /// `[place]`
@@ -155,6 +169,7 @@ impl Default for Config {
             ports: PortsConfig::default(),
             prices: PricesConfig::default(),
             billing: BillingConfig::default(),
+            disks: DisksConfig::default(),
             place: PlaceConfig::default(),
             cpu_sizes: vec![
                 size(1, 2, 10),
@@ -185,7 +200,13 @@ impl Default for PortsConfig {
 
 impl Default for PricesConfig {
     fn default() -> Self {
-        Self { vcpu: 0.02, memory_gb: 0.003, gpu_default: 1.0, gpu: BTreeMap::new() }
+        Self { vcpu: 0.02, memory_gb: 0.003, disk_gb: 0.0001, gpu_default: 1.0, gpu: BTreeMap::new() }
+    }
+}
+
+impl Default for DisksConfig {
+    fn default() -> Self {
+        Self { size_default_gb: 100, size_max_gb: 10_000 }
     }
 }
 
@@ -223,10 +244,13 @@ const KEYS: &[&str] = &[
     "ports.last",
     "prices.vcpu",
     "prices.memory_gb",
+    "prices.disk_gb",
     "prices.gpu_default",
     "prices.gpu",
     "billing.prepaid",
     "billing.unlimited_balance_usd",
+    "disks.size_default_gb",
+    "disks.size_max_gb",
     "place.region",
     "place.country",
     "place.data_center",
@@ -325,7 +349,7 @@ impl Config {
         if self.ports.first > self.ports.last || self.ports.first < 1024 {
             return wrong("ports", "`first` must be at least 1024 and not above `last`");
         }
-        let prices = [self.prices.vcpu, self.prices.memory_gb, self.prices.gpu_default];
+        let prices = [self.prices.vcpu, self.prices.memory_gb, self.prices.disk_gb, self.prices.gpu_default];
         let mut all = prices.iter().chain(self.prices.gpu.values());
         if all.any(|dollars| *dollars < 0.0 || Micros::from_dollars(*dollars).is_none()) {
             return wrong("prices", "a price is a number of dollars per hour, zero or more");
@@ -343,6 +367,16 @@ impl Config {
                 "cpu_sizes",
                 "two sizes have the same CPUs and memory, and would be the same offer",
             );
+        }
+        let DisksConfig { size_default_gb, size_max_gb } = self.disks;
+        if size_default_gb == 0 || size_default_gb > size_max_gb || size_max_gb > limits::SIZE_MAX {
+            return Err(ConfigError::Value {
+                key: "disks",
+                text: format!(
+                    "`size_default_gb` must be at least 1 and not above `size_max_gb`, and that not above {}",
+                    limits::SIZE_MAX
+                ),
+            });
         }
         if self.images.is_empty() || self.images.contains_key(&ImageName::CustomTemplate) {
             return wrong("images", "name at least one published image, and not `custom_template`");
@@ -375,6 +409,12 @@ impl Config {
             security: self.place.security,
             images: self.images.keys().copied().collect(),
         }
+    }
+
+    /// The price of one GB of a persistent disk per hour.
+    #[must_use]
+    pub fn price_disk_gb(&self) -> PricePerHour {
+        Micros::from_dollars(self.prices.disk_gb).unwrap_or_default()
     }
 
     /// The address that pods are advertised under.

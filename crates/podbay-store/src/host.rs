@@ -1,7 +1,7 @@
-//! Hosts, and what pods hold of them: GPUs, memory, CPUs, disk, ports.
+//! Hosts, and what pods and disks hold of them: GPUs, memory, CPUs, disk, ports.
 //!
 //! What is held is enforced by the rows. A GPU has one column for its owner; a port is a primary
-//! key; an allocation is a primary key of its pod. The counters are guarded in the statement that
+//! key; an allocation is a primary key of its pod or disk. The counters are guarded in the statement that
 //! raises them and not by a CHECK against totals: totals may shrink below what is held (a smaller
 //! machine after a repair), and a host must be able to say so.
 
@@ -9,7 +9,7 @@ use crate::{Result, StoreError, Tx, all, exec, json, number, opt, to_json};
 use podbay_core::place::{self, CpuSize, Free, HostFacts};
 use podbay_core::pod::GpuSlot;
 use podbay_core::published::{GpuType, Protocol};
-use podbay_core::{HostId, PodId, Timestamp};
+use podbay_core::{DiskId, HostId, PodId, Timestamp};
 use std::ops::RangeInclusive;
 
 #[derive(sqlx::FromRow)]
@@ -130,15 +130,15 @@ impl Tx {
         all!(self, GpuRow, sql, host.as_str())
     }
 
-    /// Sets a pod's share of a host aside, all of it or nothing; `None` if it does not fit. Must
-    /// run in a transaction that is given up on `None`, or be the last thing in it.
+    /// Sets the share of a pod or a disk aside, all of it or nothing; `None` if it does not fit.
+    /// Must run in a transaction that is given up on `None`, or be the last thing in it.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] if the pod holds something already.
+    /// [`StoreError::Conflict`] if it holds something already.
     pub async fn placement_take(
         &mut self,
         host: &HostId,
-        pod: &PodId,
+        owner: &(impl AsRef<str> + Sync),
         size: &CpuSize,
         gpus: Option<(GpuType, u32)>,
         now: Timestamp,
@@ -177,7 +177,7 @@ impl Tx {
         }
         for slot in &slots {
             let sql = "UPDATE gpus SET pod_id = $3 WHERE host_id = $1 AND uuid = $2 AND pod_id IS NULL";
-            if exec!(self, sql, host.as_str(), &slot.uuid, pod.as_str())? != 1 {
+            if exec!(self, sql, host.as_str(), &slot.uuid, owner.as_ref())? != 1 {
                 return Err(StoreError::Conflict(format!("the GPU {} was taken meanwhile", slot.uuid)));
             }
         }
@@ -185,7 +185,7 @@ impl Tx {
             self,
             "INSERT INTO allocations (pod_id, host_id, vcpus, memory_gb, disk_gb, created_at) \
              VALUES ($1, $2, $3, $4, $5, $6)",
-            pod.as_str(),
+            owner.as_ref(),
             host.as_str(),
             i64::from(size.vcpus),
             i64::from(size.memory_gb),
@@ -195,16 +195,40 @@ impl Tx {
         Ok(Some(slots))
     }
 
-    /// Gives back everything a pod holds; whether it held anything. The second time nothing happens.
+    /// Sets that many GB more aside for a disk that holds some; whether they fit.
     ///
     /// # Errors
     /// The database refuses.
-    pub async fn placement_release(&mut self, pod: &PodId, now: Timestamp) -> Result<bool> {
-        self.port_release(pod).await?;
-        exec!(self, "UPDATE gpus SET pod_id = NULL WHERE pod_id = $1", pod.as_str())?;
+    pub async fn placement_grow(&mut self, disk: &DiskId, more_gb: u32, now: Timestamp) -> Result<bool> {
+        let sql = "SELECT host_id FROM allocations WHERE pod_id = $1";
+        let Some((host,)) = opt!(self, (String,), sql, disk.as_str())? else { return Ok(false) };
+        let host = HostId::from_stored(host);
+        exec!(self, "UPDATE hosts SET updated_at = $2 WHERE id = $1", host.as_str(), now.as_millis())?;
+        let Some(facts) = self.host_get(&host).await? else { return Ok(false) };
+        let sql =
+            "UPDATE hosts SET disk_gb_used = disk_gb_used + $2 WHERE id = $1 AND disk_gb_used + $2 <= $3";
+        if exec!(self, sql, host.as_str(), i64::from(more_gb), i64::from(facts.disk_gb))? == 0 {
+            return Ok(false);
+        }
+        let sql = "UPDATE allocations SET disk_gb = disk_gb + $2 WHERE pod_id = $1";
+        Ok(exec!(self, sql, disk.as_str(), i64::from(more_gb))? == 1)
+    }
+
+    /// Gives back everything that a pod or a disk holds; whether it held anything. The second time
+    /// nothing happens.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub async fn placement_release(
+        &mut self,
+        owner: &(impl AsRef<str> + Sync),
+        now: Timestamp,
+    ) -> Result<bool> {
+        self.port_release(owner).await?;
+        exec!(self, "UPDATE gpus SET pod_id = NULL WHERE pod_id = $1", owner.as_ref())?;
         let sql = "DELETE FROM allocations WHERE pod_id = $1 RETURNING host_id, vcpus, memory_gb, disk_gb";
         // Whoever deletes the row gives back what stood in it, and nobody else does.
-        let Some((host, vcpus, memory, disk)) = opt!(self, (String, i64, i64, i64), sql, pod.as_str())?
+        let Some((host, vcpus, memory, disk)) = opt!(self, (String, i64, i64, i64), sql, owner.as_ref())?
         else {
             return Ok(false);
         };
@@ -258,8 +282,8 @@ impl Tx {
     ///
     /// # Errors
     /// The database refuses.
-    pub async fn port_release(&mut self, pod: &PodId) -> Result<()> {
-        exec!(self, "DELETE FROM ports WHERE pod_id = $1", pod.as_str())?;
+    pub async fn port_release(&mut self, owner: &(impl AsRef<str> + Sync)) -> Result<()> {
+        exec!(self, "DELETE FROM ports WHERE pod_id = $1", owner.as_ref())?;
         Ok(())
     }
 

@@ -9,6 +9,7 @@
 //! cannot be read is an error with table, column and row, never a default.
 
 mod account;
+mod disk;
 mod error;
 mod event;
 mod host;

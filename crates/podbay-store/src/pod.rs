@@ -93,6 +93,8 @@ macro_rules! seen {
     };
 }
 
+pub(crate) use seen;
+
 /// `$2` rows after the first `$3` that the user `$1` sees, as one text, and how many there are in all.
 /// Chosen within the index, and read then: rows are large, and those that are not on the page need not
 /// be touched.

@@ -169,8 +169,9 @@ impl Tx {
     /// # Errors
     /// The database refuses.
     pub async fn team_has_live(&mut self, id: &TeamId) -> Result<bool> {
-        let sql = "SELECT 1 FROM pods WHERE owner_id = $1 AND terminated_at IS NULL LIMIT 1";
-        Ok(opt!(self, (i32,), sql, id.as_str())?.is_some())
+        let sql = "SELECT id FROM pods WHERE owner_id = $1 AND terminated_at IS NULL \
+                   UNION ALL SELECT id FROM disks WHERE owner_id = $1 AND terminated_at IS NULL LIMIT 1";
+        Ok(opt!(self, (String,), sql, id.as_str())?.is_some())
     }
 
     /// A part of a user's teams, in the order in which they were joined.

@@ -1,4 +1,4 @@
-//! Intervals of usage: opened, closed once, summed elsewhere.
+//! Intervals of usage of pods and disks: opened, closed once, summed elsewhere.
 
 use crate::{IN_LISTS, Result, StoreError, Tx, exec, in_list, in_lists, opt, placeholders};
 use podbay_core::usage::{Interval, UsageState};
@@ -48,7 +48,7 @@ impl Tx {
     /// The database refuses.
     pub async fn usage_open(
         &mut self,
-        pod: &PodId,
+        of: &(impl AsRef<str> + Sync),
         state: UsageState,
         price: PricePerHour,
         at: Timestamp,
@@ -62,7 +62,7 @@ impl Tx {
             "INSERT INTO usage_intervals (pod_id, seq, state, price, started_at, ended_at) \
              SELECT $1, (SELECT COALESCE(MAX(seq), 0) + 1 FROM usage_intervals WHERE pod_id = $1), $2, $3, $4, NULL \
              WHERE NOT EXISTS (SELECT 1 FROM usage_intervals WHERE pod_id = $1 AND ended_at IS NULL)",
-            pod.as_str(),
+            of.as_ref(),
             state,
             price.0,
             at.as_millis()
@@ -74,18 +74,19 @@ impl Tx {
     ///
     /// # Errors
     /// The database refuses.
-    pub async fn usage_close(&mut self, pod: &PodId, at: Timestamp) -> Result<bool> {
+    pub async fn usage_close(&mut self, of: &(impl AsRef<str> + Sync), at: Timestamp) -> Result<bool> {
         let sql = "UPDATE usage_intervals SET ended_at = CASE WHEN started_at > $2 THEN started_at ELSE $2 END \
                    WHERE pod_id = $1 AND ended_at IS NULL";
-        Ok(exec!(self, sql, pod.as_str(), at.as_millis())? > 0)
+        Ok(exec!(self, sql, of.as_ref(), at.as_millis())? > 0)
     }
 
-    /// A pod's intervals, in order.
+    /// The intervals of a pod or a disk, in order.
     ///
     /// # Errors
     /// The database refuses.
-    pub async fn usage_list(&mut self, pod: &PodId) -> Result<Vec<Interval>> {
-        Ok(self.usage_of(std::slice::from_ref(pod)).await?.remove(pod).unwrap_or_default())
+    pub async fn usage_list(&mut self, of: &(impl AsRef<str> + Sync)) -> Result<Vec<Interval>> {
+        let sql = "SELECT pod_id, state, price, started_at, ended_at FROM usage_intervals WHERE pod_id = $1 ORDER BY seq";
+        all!(self, UsageRow, sql, of.as_ref())?.iter().map(Interval::try_from).collect()
     }
 
     /// The intervals of several pods, each in order.

@@ -38,7 +38,8 @@ pub struct BillingRow {
 /// Whatever the owner `$1` is billed for.
 macro_rules! owned {
     () => {
-        "(SELECT id, 'compute' AS kind FROM pods WHERE owner_id = $1)"
+        "(SELECT id, 'compute' AS kind FROM pods WHERE owner_id = $1 \
+         UNION ALL SELECT id, 'disks' AS kind FROM disks WHERE owner_id = $1)"
     };
 }
 

@@ -4,7 +4,7 @@ use crate::{Client, ManualClock};
 use axum::Router;
 use podbay_core::place::{CpuSize, HostFacts};
 use podbay_core::published::UserRole;
-use podbay_core::{HostId, InstallId, PodId};
+use podbay_core::{DiskId, HostId, InstallId, PodId};
 use podbay_provider::fake::{Fake, Image, World};
 use podbay_server::app::{App, Chance, Clock, Parts, Tuning, owner};
 use podbay_server::{Config, http, lifecycle, reconcile, tasks};
@@ -165,7 +165,7 @@ impl TestServer {
         found
     }
 
-    /// Deletes every pod of every user and settles: the host is empty afterwards.
+    /// Deletes every pod and every disk of every user and settles: the host is empty afterwards.
     pub async fn clear(&self) {
         let names: Vec<String> = self.keys.lock().expect("keys").keys().cloned().collect();
         for name in names {
@@ -174,6 +174,16 @@ impl TestServer {
             for pod in page["data"].as_array().expect("a list") {
                 let id = pod["id"].as_str().expect("an id");
                 let _ = client.delete(&format!("/api/v1/pods/{id}")).await;
+            }
+        }
+        self.settle().await;
+        let names: Vec<String> = self.keys.lock().expect("keys").keys().cloned().collect();
+        for name in names {
+            let client = self.user(&name).await;
+            let page = client.get("/api/v1/disks?limit=1000").await.ok();
+            for disk in page["data"].as_array().expect("a list") {
+                let id = disk["id"].as_str().expect("an id");
+                let _ = client.delete(&format!("/api/v1/disks/{id}")).await;
             }
         }
         self.settle().await;
@@ -189,6 +199,13 @@ impl TestServer {
         let id = PodId::parse(id).expect("a pod id");
         let mut tx = self.app.store.reader().await.expect("a reader");
         tx.pod_get(&id).await.expect("a row").expect("the pod")
+    }
+
+    /// The row of a disk.
+    pub async fn disk_row(&self, id: &str) -> podbay_core::disk::Disk {
+        let id = DiskId::parse(id).expect("a disk id");
+        let mut tx = self.app.store.reader().await.expect("a reader");
+        tx.disk_get(&id).await.expect("a row").expect("the disk")
     }
 
     /// Kinds of the events of a pod, in order.
@@ -212,6 +229,12 @@ impl TestServer {
             "pod": { "cloudId": "cpu-1x2", "gpuType": "CPU_NODE", "socket": "PCIe", "gpuCount": 1 },
             "provider": { "type": "primecompute" },
         })
+    }
+
+    /// An order of a disk of that size that this server takes.
+    #[must_use]
+    pub fn disk_order(size: u32) -> Value {
+        json!({ "disk": { "size": size }, "provider": { "type": "primecompute" } })
     }
 
     /// A valid public key; each number gives another one.

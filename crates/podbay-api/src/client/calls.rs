@@ -3,8 +3,9 @@
 use super::{Client, Error};
 use crate::Empty;
 use crate::api_keys::{ApiKey, ApiKeyCreated, CreateApiKey};
-use crate::availability::{GpuAvailability, OfferMap, PriceSummary};
+use crate::availability::{DiskAvailability, GpuAvailability, OfferMap, PriceSummary};
 use crate::billing::{AddCredit, Credit, Wallet};
+use crate::disks::{CreateDisk, Disk, PatchDisk};
 use crate::events::PodEvent;
 use crate::page::{Data, NumberedPage, OffsetPage};
 use crate::paths;
@@ -289,6 +290,43 @@ impl Client {
     /// Prices by GPU type, count and region.
     pub async fn gpu_summary(&self) -> Result<PriceSummary, Error> {
         self.get(&["availability", "gpu-summary"], &[]).await
+    }
+
+    /// Offers of persistent disks.
+    pub async fn disk_offers(&self) -> Result<Vec<DiskAvailability>, Error> {
+        let query = [("page_size", limits::PAGE_SIZE_MAX.to_string())];
+        Ok(self.get::<NumberedPage<DiskAvailability>>(&["availability", "disks"], &query).await?.items)
+    }
+
+    /// Live disks, all of them.
+    pub async fn disks_all(&self) -> Result<Vec<Disk>, Error> {
+        self.all(&["disks"]).await
+    }
+
+    /// One live disk.
+    pub async fn disk(&self, id: &str) -> Result<Disk, Error> {
+        self.get(&["disks", id], &[]).await
+    }
+
+    /// Orders a disk.
+    pub async fn disk_create(&self, order: &CreateDisk) -> Result<Disk, Error> {
+        self.call(Method::POST, &["disks"], &[], Some(order)).await
+    }
+
+    /// Renames or grows a disk.
+    pub async fn disk_update(&self, id: &str, change: &PatchDisk) -> Result<Disk, Error> {
+        self.call(Method::PATCH, &["disks", id], &[], Some(change)).await
+    }
+
+    /// Deletes a disk and everything on it.
+    pub async fn disk_delete(&self, id: &str) -> Result<Deleted, Error> {
+        self.call(Method::DELETE, &["disks", id], &[], NOTHING).await
+    }
+
+    /// What happened to a disk after the event `after`, oldest first.
+    pub async fn disk_events(&self, id: &str, after: i64, limit: u32) -> Result<Vec<PodEvent>, Error> {
+        let query = [("after", after.to_string()), ("limit", limit.to_string())];
+        Ok(self.get::<Data<Vec<PodEvent>>>(&["disks", id, "events"], &query).await?.data)
     }
 
     /// The account's SSH keys.

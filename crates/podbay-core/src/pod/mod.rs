@@ -132,6 +132,8 @@ pub enum FailureCode {
     PortTaken,
     /// The host's disk is full.
     DiskFull,
+    /// The volume of a persistent disk is not there any more.
+    DiskLost,
     /// The engine refused.
     Engine,
     /// The engine did not answer.

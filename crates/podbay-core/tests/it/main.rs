@@ -1,6 +1,7 @@
-//! The pod's machine, held to its word: scenarios as tables, and properties of every order of
+//! The machine of pods and disks, held to its word: scenarios as tables, and properties of every order of
 //! events.
 
+mod disks;
 mod make;
 mod model;
 mod properties;

@@ -2,7 +2,7 @@
 //!
 //! A machine has exactly what it was ordered with: CPU and memory are limits and not shares, swap
 //! is off, processes, logs and shared memory are bounded, and nothing on the host but the two
-//! read-only folders `/.podbay/bin` and `/.podbay/pod` is visible in it.
+//! read-only folders `/.podbay/bin` and `/.podbay/pod` and the volumes of its disks is visible in it.
 
 use super::gpu::Access;
 use super::inspect::{LABEL_INSTALL, LABEL_POD, LABEL_VERSION};
@@ -107,6 +107,7 @@ fn host_config(spec: &MachineSpec, around: Surroundings<'_>) -> HostConfig {
         format!("{}:{AGENT_FOLDER}:ro,z", around.agent_folder.display()),
         format!("{}:{FILES_FOLDER}:ro,z", around.files_folder.display()),
     ];
+    binds.extend(spec.mounts.iter().map(|mount| format!("{}:{}:z", mount.volume, mount.path)));
     binds.extend(around.gpu.binds);
     let size = || HashMap::from([("size".to_owned(), format!("{}G", spec.disk_gb))]);
     HostConfig {
@@ -198,6 +199,7 @@ mod tests {
             disk_gb: 10,
             gpus: Vec::new(),
             ports: vec![port(22, 20_000, Protocol::Tcp), port(53, 20_001, Protocol::Udp)],
+            mounts: vec![crate::Mount { volume: "v".into(), path: "/workspace".into() }],
             bind: [127, 0, 0, 1].into(),
             files: Vec::new(),
         };
@@ -218,7 +220,7 @@ mod tests {
         assert_eq!((host.cpu_period, host.cpu_quota), (Some(100_000), Some(200_000)));
         assert_eq!((host.pids_limit, host.shm_size), (Some(8_192), Some(2 << 30)));
         assert_eq!(host.storage_opt.unwrap()["size"], "10G");
-        assert_eq!(host.binds.unwrap(), ["/a:/.podbay/bin:ro,z", "/f:/.podbay/pod:ro,z"]);
+        assert_eq!(host.binds.unwrap(), ["/a:/.podbay/bin:ro,z", "/f:/.podbay/pod:ro,z", "v:/workspace:z"]);
         let bindings = host.port_bindings.unwrap();
         assert_eq!(bindings["53/udp"].as_ref().unwrap()[0].host_port.as_deref(), Some("20001"));
         assert!(host.ulimits.unwrap().iter().all(|limit| limit.soft == limit.hard));

@@ -17,6 +17,8 @@ pub(super) const START_MAX: Duration = Duration::from_secs(60);
 pub(super) const STOP_EXTRA_MAX: Duration = Duration::from_secs(30);
 /// Removing one, with all that was written in it.
 pub(super) const REMOVE_MAX: Duration = Duration::from_secs(120);
+/// Making a volume, or removing one with all that is on it.
+pub(super) const VOLUME_MAX: Duration = Duration::from_secs(120);
 /// A whole fetch.
 pub(super) const PULL_MAX: Duration = Duration::from_secs(55 * 60);
 /// A fetch that shows no sign of life; unpacking a large layer is silent on Podman.

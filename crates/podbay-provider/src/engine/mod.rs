@@ -27,14 +27,17 @@ mod look;
 mod machine;
 mod reference;
 mod service;
+mod volume;
 mod yaml;
 
 use crate::{
-    Answer, File, ImageRequest, ListedMachine, Logs, MachineSpec, ProgressSink, Provider, Stats, Stream,
+    Answer, File, ImageRequest, ListedMachine, ListedVolume, Logs, MachineSpec, ProgressSink, Provider,
+    Stats, Stream, VolumeSpec,
 };
 use async_trait::async_trait;
 use bollard::{API_DEFAULT_VERSION, ClientVersion, Docker};
 use podbay_core::InstallId;
+use podbay_core::disk::VolumeFact;
 use podbay_core::place::HostFacts;
 use podbay_core::pod::{CallError, ImageFact, MachineFact};
 use std::net::{IpAddr, SocketAddr};
@@ -187,6 +190,7 @@ impl Provider for Engine {
 
     async fn machine_create(&self, spec: &MachineSpec) -> Answer<String> {
         let files_folder = self.folders.path(&spec.name)?;
+        volume::check(&self.link, &self.settings.install_id, &spec.mounts).await?;
         let gpu = gpu::access(self.link.kind, self.fixed.gpu_runtime, &self.gpus(), &spec.gpus)?;
         let around = create::Surroundings {
             kind: self.link.kind,
@@ -244,6 +248,25 @@ impl Provider for Engine {
 
     async fn files_put(&self, name: &str, files: &[File]) -> Answer<()> {
         self.folders.replace(name, files).await
+    }
+
+    async fn volume_ensure(&self, spec: &VolumeSpec) -> Answer<VolumeFact> {
+        self.folders.path(&spec.name)?;
+        volume::ensure(&self.link, &self.docker, &self.settings.install_id, spec).await
+    }
+
+    async fn volume_inspect(&self, name: &str) -> Answer<Option<VolumeFact>> {
+        self.folders.path(name)?;
+        volume::inspect(&self.link, &self.settings.install_id, name).await
+    }
+
+    async fn volume_list(&self) -> Answer<Vec<ListedVolume>> {
+        volume::list(&self.link, &self.settings.install_id).await
+    }
+
+    async fn volume_remove(&self, name: &str) -> Answer<()> {
+        self.folders.path(name)?;
+        volume::remove(&self.link, &self.settings.install_id, name).await
     }
 
     async fn dial(&self, handle: &str, port: u16) -> Answer<Box<dyn Stream>> {

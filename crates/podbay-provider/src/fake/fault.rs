@@ -34,6 +34,14 @@ pub enum Call {
     Stats,
     /// `files_put`.
     FilesPut,
+    /// `volume_ensure`.
+    VolumeEnsure,
+    /// `volume_inspect`.
+    VolumeInspect,
+    /// `volume_list`.
+    VolumeList,
+    /// `volume_remove`.
+    VolumeRemove,
     /// `dial`.
     Dial,
     /// `dial_published`.
@@ -42,7 +50,7 @@ pub enum Call {
 
 impl Call {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 18] = [
         Self::Facts,
         Self::Ping,
         Self::ImageEnsure,
@@ -55,6 +63,10 @@ impl Call {
         Self::Logs,
         Self::Stats,
         Self::FilesPut,
+        Self::VolumeEnsure,
+        Self::VolumeInspect,
+        Self::VolumeList,
+        Self::VolumeRemove,
         Self::Dial,
         Self::DialPublished,
     ];
@@ -64,7 +76,14 @@ impl Call {
     pub fn has_effect(self) -> bool {
         matches!(
             self,
-            Self::ImageEnsure | Self::Create | Self::Start | Self::Stop | Self::Remove | Self::FilesPut
+            Self::ImageEnsure
+                | Self::Create
+                | Self::Start
+                | Self::Stop
+                | Self::Remove
+                | Self::FilesPut
+                | Self::VolumeEnsure
+                | Self::VolumeRemove
         )
     }
 
@@ -126,9 +145,14 @@ impl Fault {
             Self::RefusedTransient => {
                 !matches!(call, Call::Facts | Call::Ping | Call::Dial | Call::DialPublished)
             }
-            Self::RefusedPermanent(_) => matches!(call, Call::ImageEnsure | Call::Create | Call::Start),
+            Self::RefusedPermanent(_) => {
+                matches!(call, Call::ImageEnsure | Call::Create | Call::Start | Call::VolumeEnsure)
+            }
             Self::PortTaken => matches!(call, Call::Create | Call::Start),
-            Self::DiskFull => matches!(call, Call::ImageEnsure | Call::Create | Call::Start | Call::FilesPut),
+            Self::DiskFull => matches!(
+                call,
+                Call::ImageEnsure | Call::Create | Call::Start | Call::FilesPut | Call::VolumeEnsure
+            ),
             Self::PullStalls => call == Call::ImageEnsure,
             _ => true,
         }

@@ -20,12 +20,14 @@ mod script;
 mod state;
 #[cfg(test)]
 mod tests;
+mod volume;
 mod watch;
 
 pub use fault::{Call, Fault, Swarm};
 pub use image::Image;
 pub use provider::Fake;
 pub use state::Machine;
+pub use volume::Volume;
 
 use gate::Gates;
 use podbay_core::Timestamp;

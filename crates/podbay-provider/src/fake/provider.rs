@@ -5,10 +5,11 @@ use super::gate::Place;
 use super::state::{Effect, Met, State, refused};
 use super::{Seen, World};
 use crate::{
-    Answer, File, ImageRequest, ListedMachine, Logs, MachineSpec, ProgressSink, Provider, PullProgress,
-    Stats, Stream,
+    Answer, File, ImageRequest, ListedMachine, ListedVolume, Logs, MachineSpec, ProgressSink, Provider,
+    PullProgress, Stats, Stream, VolumeSpec,
 };
 use async_trait::async_trait;
+use podbay_core::disk::VolumeFact;
 use podbay_core::place::HostFacts;
 use podbay_core::pod::{CallError, FailureCode, ImageFact, MachineFact, MachinePhase};
 use podbay_core::published::Protocol;
@@ -100,8 +101,14 @@ impl Fake {
         (fault, answer)
     }
 
-    /// Nobody touches another installation's machines.
+    /// Nobody touches another installation's machines and volumes.
     fn own(&self, state: &State, effect: &Effect) -> Answer<()> {
+        if let Effect::VolumeRemove { name } = effect {
+            return match state.volumes.get(name) {
+                Some(volume) if volume.install_id != self.install_id => Err(foreign(name)),
+                _ => Ok(()),
+            };
+        }
         let (Effect::Start { handle } | Effect::Stop { handle } | Effect::Remove { handle }) = effect else {
             return Ok(());
         };
@@ -113,7 +120,7 @@ impl Fake {
 }
 
 fn foreign(name: &str) -> CallError {
-    refused(FailureCode::Engine, true, format!("a machine named {name} is there, and somebody else made it"))
+    refused(FailureCode::Engine, true, format!("something named {name} is there, and somebody else made it"))
 }
 
 fn unreachable_port() -> CallError {
@@ -238,6 +245,37 @@ impl Provider for Fake {
     async fn files_put(&self, name: &str, files: &[File]) -> Answer<()> {
         let effect = Effect::FilesPut { name: name.to_owned(), files: files.to_vec() };
         self.change(Call::FilesPut, name, effect).await.map(drop)
+    }
+
+    async fn volume_ensure(&self, spec: &VolumeSpec) -> Answer<VolumeFact> {
+        let effect = Effect::VolumeEnsure { spec: spec.clone(), install_id: self.install_id.clone() };
+        self.change(Call::VolumeEnsure, &spec.name, effect).await?;
+        self.world.lock().volumes.get(&spec.name).map(super::Volume::fact).ok_or_else(lost)
+    }
+
+    async fn volume_inspect(&self, name: &str) -> Answer<Option<VolumeFact>> {
+        self.read(Call::VolumeInspect, name, |state, _| match state.volumes.get(name) {
+            Some(volume) if volume.install_id != self.install_id => Err(foreign(name)),
+            found => Ok(found.map(super::Volume::fact)),
+        })
+        .await
+    }
+
+    async fn volume_list(&self) -> Answer<Vec<ListedVolume>> {
+        self.read(Call::VolumeList, "", |state, _| {
+            let ours = state.volumes.values().filter(|volume| volume.install_id == self.install_id);
+            let list = ours.map(|volume| ListedVolume {
+                name: volume.spec.name.clone(),
+                disk_id: Some(volume.spec.disk_id.clone()),
+                created_at: volume.created_at,
+            });
+            Ok(list.collect())
+        })
+        .await
+    }
+
+    async fn volume_remove(&self, name: &str) -> Answer<()> {
+        self.change(Call::VolumeRemove, name, Effect::VolumeRemove { name: name.to_owned() }).await.map(drop)
     }
 
     async fn dial(&self, handle: &str, port: u16) -> Answer<Box<dyn Stream>> {

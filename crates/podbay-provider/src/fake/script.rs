@@ -4,6 +4,7 @@ use super::fault::{Call, Fault, Swarm};
 use super::gate::Place;
 use super::image::{self, Image};
 use super::state::Machine;
+use super::volume::Volume;
 use super::{Seen, World};
 use crate::Stats;
 use podbay_core::place::HostFacts;
@@ -83,6 +84,16 @@ impl World {
     /// Somebody else removes a machine.
     pub fn machine_vanish(&self, name: &str) {
         self.present().0.drop_machine(name);
+    }
+
+    /// Somebody else removes a volume; what it was.
+    pub fn volume_vanish(&self, name: &str) -> Option<Volume> {
+        self.present().0.volumes.remove(name)
+    }
+
+    /// Somebody brings a volume back as it was.
+    pub fn volume_restore(&self, volume: Volume) {
+        self.present().0.volumes.insert(volume.spec.name.clone(), volume);
     }
 
     /// Somebody else removes an image from the host.
@@ -190,6 +201,18 @@ impl World {
     #[must_use]
     pub fn machine(&self, name: &str) -> Option<Machine> {
         self.present().0.machines.get(name).cloned()
+    }
+
+    /// All volumes, by name.
+    #[must_use]
+    pub fn volumes(&self) -> Vec<Volume> {
+        self.present().0.volumes.values().cloned().collect()
+    }
+
+    /// One volume.
+    #[must_use]
+    pub fn volume(&self, name: &str) -> Option<Volume> {
+        self.present().0.volumes.get(name).cloned()
     }
 
     /// The machines of a pod.

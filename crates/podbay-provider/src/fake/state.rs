@@ -3,9 +3,10 @@
 
 use super::fault::{Call, Fault, Faults};
 use super::image::{Answered, Image};
+use super::volume::Volume;
 use super::watch::Watch;
 use super::{Seen, image};
-use crate::{Answer, Credentials, File, ImageRequest, LogLine, MachineSpec, Stats};
+use crate::{Answer, Credentials, File, ImageRequest, LogLine, MachineSpec, Stats, VolumeSpec};
 use podbay_core::place::HostFacts;
 use podbay_core::pod::{CallError, FailureCode, ImageFact, MachineFact, MachinePhase, SSH_PORT};
 use podbay_core::published::Protocol;
@@ -64,6 +65,8 @@ pub(super) enum Effect {
     Stop { handle: String },
     Remove { handle: String },
     FilesPut { name: String, files: Vec<File> },
+    VolumeEnsure { spec: VolumeSpec, install_id: InstallId },
+    VolumeRemove { name: String },
 }
 
 /// What a call meets before it is done.
@@ -89,6 +92,7 @@ pub(super) struct State {
     pub facts: HostFacts,
     pub images: BTreeMap<String, Image>,
     pub machines: BTreeMap<String, Machine>,
+    pub volumes: BTreeMap<String, Volume>,
     pub folders: HashMap<String, Folder>,
     pub output: HashMap<String, Vec<LogLine>>,
     pub stats: HashMap<String, Stats>,
@@ -101,7 +105,7 @@ pub(super) struct State {
     pub watch: Watch,
     pub counts: [u64; Call::ALL.len()],
     pub seen: VecDeque<Seen>,
-    sequence: u64,
+    pub sequence: u64,
 }
 
 pub(super) fn refused(code: FailureCode, permanent: bool, text: impl Into<String>) -> CallError {
@@ -123,6 +127,7 @@ impl State {
             facts,
             images: BTreeMap::new(),
             machines: BTreeMap::new(),
+            volumes: BTreeMap::new(),
             folders: HashMap::new(),
             output: HashMap::new(),
             stats: HashMap::new(),
@@ -180,7 +185,14 @@ impl State {
     /// The machine that a call is about, or any.
     fn subject(&mut self, call: Call, on: &str, running: bool) -> Option<String> {
         let name = match call {
-            Call::Facts | Call::Ping | Call::ImageEnsure | Call::List => None,
+            Call::Facts
+            | Call::Ping
+            | Call::ImageEnsure
+            | Call::List
+            | Call::VolumeEnsure
+            | Call::VolumeInspect
+            | Call::VolumeList
+            | Call::VolumeRemove => None,
             Call::DialPublished => {
                 let port = on.rsplit(':').next().and_then(|port| port.parse().ok())?;
                 Some(self.watch.port_holder(port, Protocol::Tcp)?.to_owned())
@@ -262,6 +274,8 @@ impl State {
                 }
                 Ok(String::new())
             }
+            Effect::VolumeEnsure { spec, install_id } => self.volume_ensure(spec, install_id, now),
+            Effect::VolumeRemove { name } => self.volume_remove(name),
         }
     }
 
@@ -346,6 +360,7 @@ impl State {
             let text = "the image is not on the host any more";
             return Err(refused(FailureCode::ImageNotFound, false, text));
         }
+        self.volumes_check(spec)?;
         self.put(&spec.name, &spec.files, now);
         self.sequence += 1;
         let machine = Machine {

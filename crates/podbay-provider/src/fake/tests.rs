@@ -74,6 +74,7 @@ impl Bench {
                 PublishedPort { internal: 22, external: port, protocol: Protocol::Tcp },
                 PublishedPort { internal: 8080, external: port + 1, protocol: Protocol::Tcp },
             ],
+            mounts: Vec::new(),
             bind: ADDRESS,
             files: vec![File { name: "host_key", bytes: b"key".to_vec() }],
         }

@@ -33,7 +33,7 @@ fn key(port: &PublishedPort) -> (u16, bool) {
 }
 
 impl Watch {
-    fn report(&mut self, text: String) {
+    pub fn report(&mut self, text: String) {
         if self.violations.len() < VIOLATIONS_MAX {
             self.violations.push(text);
         }

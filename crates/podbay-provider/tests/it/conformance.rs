@@ -3,12 +3,13 @@
 //! A new provider is done when [`suite`] passes on it. Whatever the suite makes carries the pod
 //! ids below, and it removes what it made; a caller whose suite may panic removes the rest.
 
-use podbay_core::PodId;
+use podbay_core::disk::volume_name;
 use podbay_core::pod::{
     CallError, FailureCode, ImageFact, MachineFact, MachinePhase, PublishedPort, SSH_PORT,
 };
 use podbay_core::published::Protocol;
-use podbay_provider::{File, ImageRequest, MachineSpec, Provider, PullProgress};
+use podbay_core::{DiskId, PodId};
+use podbay_provider::{File, ImageRequest, MachineSpec, Mount, Provider, PullProgress, VolumeSpec};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Mutex;
 use std::time::Duration;
@@ -45,6 +46,7 @@ pub fn spec(ground: &Ground, image: &ImageFact, number: u128, files: Vec<File>) 
             external: (ground.ports)(),
             protocol: Protocol::Tcp,
         }],
+        mounts: Vec::new(),
         bind: BIND,
         files,
     }
@@ -71,6 +73,48 @@ pub async fn suite(provider: &dyn Provider, ground: &Ground) {
     life(provider, ground, &image).await;
     adoption(provider, ground, &image).await;
     port_taken(provider, ground, &image).await;
+    volumes(provider, ground, &image).await;
+}
+
+/// A volume to be made.
+pub fn volume_spec(number: u128) -> VolumeSpec {
+    let disk_id = DiskId::from_bits(0xd15c_0000_0000_0000_0000_0000_0000_0000 + number);
+    VolumeSpec { name: volume_name(&disk_id), disk_id, size_gb: 1 }
+}
+
+/// A volume outlives its machines, cannot be removed under one, and is nobody else's.
+async fn volumes(provider: &dyn Provider, ground: &Ground, image: &ImageFact) {
+    let volume = volume_spec(1);
+    let mount = |path: &str| Mount { volume: volume.name.clone(), path: path.into() };
+    let machine = MachineSpec { mounts: vec![mount("/workspace")], ..spec(ground, image, 6, Vec::new()) };
+    assert_eq!(provider.volume_inspect(&volume.name).await, Ok(None));
+    assert_eq!(provider.volume_remove(&volume.name).await, Ok(()), "removing what is not there is a success");
+    let refused = provider.machine_create(&machine).await;
+    let is_lost =
+        matches!(refused, Err(CallError::Refused { code: FailureCode::DiskLost, permanent: true, .. }));
+    assert!(is_lost, "no empty volume is made in place of one that is gone: {refused:?}");
+    assert_eq!(provider.volume_inspect(&volume.name).await, Ok(None));
+
+    let fact = provider.volume_ensure(&volume).await.expect("ensure");
+    assert_eq!(fact.name, volume.name);
+    assert!(fact.held_gb.is_none_or(|held| held == volume.size_gb), "{fact:?}");
+    assert_eq!(provider.volume_ensure(&volume).await.as_ref(), Ok(&fact), "a second ensure adopts");
+    assert_eq!(provider.volume_inspect(&volume.name).await, Ok(Some(fact)));
+    let other = VolumeSpec { disk_id: DiskId::from_bits(9), ..volume.clone() };
+    let refused = provider.volume_ensure(&other).await;
+    assert!(matches!(refused, Err(CallError::Refused { .. })), "another disk's name: {refused:?}");
+    let listed = provider.volume_list().await.expect("list");
+    let entry = listed.iter().find(|listed| listed.name == volume.name).expect("it is in the list");
+    assert_eq!(entry.disk_id.as_ref(), Some(&volume.disk_id));
+
+    let handle = provider.machine_create(&machine).await.expect("create");
+    provider.machine_start(&handle).await.expect("start");
+    provider.volume_remove(&volume.name).await.expect_err("a machine has it");
+    provider.machine_remove(&handle).await.expect("remove the machine");
+    assert!(provider.volume_inspect(&volume.name).await.expect("inspect").is_some(), "the volume stays");
+    provider.volume_remove(&volume.name).await.expect("remove");
+    assert_eq!(provider.volume_inspect(&volume.name).await, Ok(None));
+    assert!(provider.volume_list().await.expect("list").iter().all(|listed| listed.name != volume.name));
 }
 
 async fn facts(provider: &dyn Provider) {

@@ -88,6 +88,10 @@ impl Site {
             println!("left over: {machine:?}");
             let _ = self.engine.machine_remove(&machine.fact.handle).await;
         }
+        for volume in self.engine.volume_list().await.unwrap_or_default() {
+            println!("left over: {volume:?}");
+            let _ = self.engine.volume_remove(&volume.name).await;
+        }
         let folders = fs::read_dir(self.settings.state_dir.join("pods")).unwrap().count();
         drop(self.engine);
         let _ = fs::remove_dir_all(self.settings.state_dir.parent().unwrap());

@@ -29,6 +29,7 @@ async fn the_scripted_world_keeps_the_contract() {
         world.image(reference, Image::bad());
     }
     conformance::suite(&Fake::new(world.clone(), InstallId::from_bits(1)), &ground).await;
-    // The suite starts two machines on one port on purpose, so that the world saw a violation.
-    assert_eq!((world.count(), world.violations().len()), (0, 1));
+    // The suite starts two machines on one port and removes a volume under a machine on purpose, so
+    // that the world saw two violations.
+    assert_eq!((world.count(), world.volumes().len(), world.violations().len()), (0, 0, 2));
 }

@@ -3,10 +3,10 @@
 //! In place of the agent there is a shell script that runs `/.podbay/pod/run`, so that each test
 //! says what its machine does. The handle of a machine is its name here, as engines have it.
 
-use crate::conformance::{Ground, image, spec};
+use crate::conformance::{Ground, image, spec, volume_spec};
 use crate::poll::until;
 use podbay_core::pod::{GpuSlot, MachinePhase, SSH_PORT};
-use podbay_provider::{File, LogLine, MachineSpec, Provider, Stream};
+use podbay_provider::{File, LogLine, MachineSpec, Mount, Provider, Stream};
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
 
@@ -44,6 +44,7 @@ fn file(name: &'static str, text: &str) -> File {
 pub async fn suite(provider: &dyn Provider, ground: &Ground, nonroot: &str) {
     look_around(provider, ground).await;
     dial(provider, ground, nonroot).await;
+    disk(provider, ground, nonroot).await;
     out_of_memory(provider, ground).await;
     gpu(provider, ground).await;
     ending(provider, ground).await;
@@ -152,6 +153,28 @@ async fn dial(provider: &dyn Provider, ground: &Ground, nonroot: &str) {
     assert!(text.contains("uid=1000"), "{text}");
     provider.machine_remove(&spec.name).await.expect("remove");
     assert!(provider.dial_published(spec.bind, port).await.is_err(), "the port is closed");
+}
+
+/// What one machine writes on a volume the next one reads; also users other than root may write.
+async fn disk(provider: &dyn Provider, ground: &Ground, nonroot: &str) {
+    let volume = volume_spec(0x16);
+    provider.volume_ensure(&volume).await.expect("ensure");
+    let script = "cat /workspace/* 2>/dev/null; echo from $(id -u) > /workspace/$(id -u) && echo written";
+    let ran = async |image_name: &str| {
+        let image = image(provider, image_name).await.expect("image");
+        let mounts = vec![Mount { volume: volume.name.clone(), path: "/workspace".into() }];
+        let spec = MachineSpec { mounts, ..spec(ground, &image, 0x16, vec![file("run", script)]) };
+        start(provider, &spec).await;
+        let text = logs_until(provider, &spec.name, "written").await;
+        provider.machine_remove(&spec.name).await.expect("remove");
+        text
+    };
+    ran(nonroot).await;
+    let text = ran(&ground.image).await;
+    assert!(text.contains("out from 1000"), "{text}");
+    let text = ran(nonroot).await;
+    assert!(text.contains("out from 0"), "{text}");
+    provider.volume_remove(&volume.name).await.expect("remove");
 }
 
 async fn out_of_memory(provider: &dyn Provider, ground: &Ground) {

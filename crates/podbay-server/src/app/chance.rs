@@ -1,7 +1,7 @@
 //! Time and chance, as values that tests replace.
 
 use podbay_core::key::ApiKey;
-use podbay_core::{ApiKeyId, CreditId, InstallId, InvitationId, PodId, SshKeyId, TeamId, Timestamp, UserId};
+use podbay_core::{ApiKeyId, CreditId, DiskId, InstallId, InvitationId, PodId, SshKeyId, TeamId, Timestamp, UserId};
 use rand::rngs::StdRng;
 use rand::{Rng, RngCore, SeedableRng};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -62,13 +62,23 @@ impl Chance {
     /// A pod id that sorts by time: the layout of UUID version 7.
     #[must_use]
     pub fn pod_id(&self, now: Timestamp) -> PodId {
+        PodId::from_bits(self.timed_bits(now))
+    }
+
+    /// A disk id, drawn like a pod's.
+    #[must_use]
+    pub fn disk_id(&self, now: Timestamp) -> DiskId {
+        DiskId::from_bits(self.timed_bits(now))
+    }
+
+    fn timed_bits(&self, now: Timestamp) -> u128 {
         let millis = u64::try_from(now.as_millis()).unwrap_or(0);
         let random: [u8; 10] = self.with(|rng| {
             let mut bytes = [0; 10];
             rng.fill_bytes(&mut bytes);
             bytes
         });
-        PodId::from_bits(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid().as_u128())
+        uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid().as_u128()
     }
 
     /// An SSH key id.

@@ -5,6 +5,7 @@
 
 pub mod api_keys;
 pub mod chance;
+pub mod disks;
 pub mod error;
 pub mod invitations;
 pub mod offers;
@@ -24,7 +25,7 @@ use crate::config::Config;
 use crate::reconcile::Driver;
 use podbay_core::permission::{Permission, Scopes};
 use podbay_core::published::UserRole;
-use podbay_core::{ApiKeyId, HostId, InstallId, PodId, TeamId, Timestamp, UserId, limits};
+use podbay_core::{ApiKeyId, HostId, InstallId, PodId, Subject, TeamId, Timestamp, UserId, limits};
 use podbay_provider::Provider;
 use podbay_store::Store;
 use std::collections::{BTreeSet, HashMap};
@@ -35,7 +36,7 @@ use tokio::sync::broadcast;
 /// The parts of the server that tests replace or tune.
 #[derive(Clone, Debug)]
 pub struct Tuning {
-    /// How long a delete call waits for the machine to be gone.
+    /// How long a delete call waits for the machine or the volume to be gone.
     pub delete_wait: Duration,
     /// How long one probe pass looks for the SSH banner.
     pub probe_window: Duration,
@@ -85,8 +86,10 @@ pub struct App {
     pub host_key_secret: [u8; 32],
     /// Convergence.
     pub driver: Driver,
-    /// Ids of pods whose end has just been recorded.
-    pub ended: broadcast::Sender<PodId>,
+    /// Pods and disks whose end has just been recorded.
+    pub ended: broadcast::Sender<Subject>,
+    /// Volumes that no row knows, and whose finding has been told.
+    pub strays: Mutex<BTreeSet<String>>,
     /// What has changed since the SSH keys of running pods were last written.
     pub keys_dirty: Mutex<BTreeSet<KeysOf>>,
     /// Wakes the task that writes them.
@@ -137,7 +140,7 @@ pub struct Parts {
     pub tuning: Tuning,
 }
 
-/// Most ends of pods that a waiting delete may lag behind; beyond, it answers DELETING.
+/// Most ends that a waiting delete may lag behind; beyond, it answers DELETING.
 const ENDED_QUEUE: usize = 1024;
 
 impl App {
@@ -155,6 +158,7 @@ impl App {
             host_key_secret: parts.host_key_secret,
             driver: Driver::default(),
             ended: broadcast::channel(ENDED_QUEUE).0,
+            strays: Mutex::default(),
             keys_dirty: Mutex::default(),
             keys_changed: tokio::sync::Notify::new(),
             tuning: parts.tuning,
@@ -194,6 +198,23 @@ impl App {
             cache.1.insert(id.clone(), record.clone());
         }
         Ok(record)
+    }
+
+    /// Waits a moment until the end of `subject` is told by `ended`; whether it was.
+    pub(crate) async fn wait_end(&self, mut ended: broadcast::Receiver<Subject>, subject: &Subject) -> bool {
+        if self.tuning.delete_wait.is_zero() {
+            return false;
+        }
+        let gone = async {
+            loop {
+                match ended.recv().await {
+                    Ok(other) if other != *subject => {}
+                    Ok(_) => return true,
+                    Err(_) => return false,
+                }
+            }
+        };
+        tokio::time::timeout(self.tuning.delete_wait, gone).await.unwrap_or(false)
     }
 
     /// Marks SSH keys for distribution.

@@ -9,7 +9,7 @@ use podbay_core::place::Terms;
 use podbay_core::pod::{Desired, Placement, Pod, PodSpec, PublishedPort, Resource, SSH_PORT};
 use podbay_core::published::{ImageName, Protocol, ProviderType};
 use podbay_core::usage::{Total, total};
-use podbay_core::{PodId, SshKeyId, Timestamp, UserId, limits};
+use podbay_core::{PodId, SshKeyId, Subject, Timestamp, UserId, limits};
 use podbay_provider::Logs;
 use podbay_store::{Event, HistorySort, Page, Tx};
 use std::collections::HashMap;
@@ -42,10 +42,13 @@ pub async fn pod_create(app: &App, actor: &Actor, order: CreatePod) -> Result<Po
     let pod = Pod { team_id, ..made };
     let (ports, prepaid) = (app.config.ports, app.config.billing.prepaid);
     let start = app.chance.port(ports.first, ports.last);
+    let disks = order.disks.unwrap_or_default();
     let created = app.write_once(actor, move |tx| {
         Box::pin(async move {
             sharing::admit(tx, &pod, &sharing).await?;
             wallet::afford(tx, prepaid, &pod.owner(), now).await?;
+            // What a disk is locked for must not wait for the host's row.
+            super::disks::attach(tx, &pod, &disks).await?;
             let pod = insert(tx, pod, chosen, ports.first..=ports.last, start, now).await?;
             sharing::share(tx, &pod, &sharing, now).await?;
             Ok::<_, Error>(pod)
@@ -157,9 +160,6 @@ fn mismatches(order: &CreatePod, chosen: &Stocked, terms: &Terms) -> Vec<FieldEr
     if pod.jupyter_password.is_some() {
         wrong("body.pod.jupyterPassword", "this server does not start notebooks; start one over SSH".into());
     }
-    if order.disks.as_ref().is_some_and(|disks| !disks.is_empty()) {
-        wrong("body.disks", "this server has no persistent disks".into());
-    }
     errors.extend(sharing::asked(order).err().unwrap_or_default());
     errors
 }
@@ -241,7 +241,7 @@ async fn seen(tx: &mut Tx, user: &UserId, id: &str) -> Result<Pod, Error> {
 /// [`Error::NotFound`]; [`Error::Denied`] for a team's pod that somebody else made, but to an ADMIN
 /// of the team.
 pub async fn pod_delete(app: &App, actor: &Actor, id: &str) -> Result<bool, Error> {
-    let mut ended = app.ended.subscribe();
+    let ended = app.ended.subscribe();
     let (user, now, id) = (actor.user.clone(), app.now(), id.to_owned());
     let deleted = app.store.write(move |tx| {
         Box::pin(async move {
@@ -260,19 +260,7 @@ pub async fn pod_delete(app: &App, actor: &Actor, id: &str) -> Result<bool, Erro
     });
     let id = deleted.await?;
     app.driver.wake_changed(&id);
-    let gone = async {
-        loop {
-            match ended.recv().await {
-                Ok(other) if other != id => {}
-                Ok(_) => return true,
-                Err(_) => return false,
-            }
-        }
-    };
-    if app.tuning.delete_wait.is_zero() {
-        return Ok(false);
-    }
-    Ok(tokio::time::timeout(app.tuning.delete_wait, gone).await.unwrap_or(false))
+    Ok(app.wait_end(ended, &Subject::Pod(id)).await)
 }
 
 /// A pod of the history and what it cost.

@@ -3,7 +3,7 @@
 use super::Error;
 use super::error::wrong_value;
 use podbay_api::FieldError;
-use podbay_api::pods::CreatePod;
+use podbay_api::pods::{CreatePod, TeamRef};
 use podbay_core::pod::{Pod, Sharing};
 use podbay_core::published::TeamRole;
 use podbay_core::{Owner, TeamId, Timestamp, UserId};
@@ -21,10 +21,7 @@ fn no_member(place: usize) -> FieldError {
 /// For which team an order is, and whose keys its pod shall let in.
 pub(super) fn asked(order: &CreatePod) -> Result<(Option<TeamId>, Sharing), Vec<FieldError>> {
     let named = order.team_member_ids.as_deref().unwrap_or_default();
-    let team = match &order.team {
-        Some(team) => Some(TeamId::parse(&team.team_id).ok_or_else(|| vec![no_team()])?),
-        None => None,
-    };
+    let team = self::named(order.team.as_ref()).map_err(|error| vec![error])?;
     if team.is_none() && (order.shared_with_team || !named.is_empty()) {
         let field = if order.shared_with_team { "body.shared_with_team" } else { "body.team_member_ids" };
         return Err(vec![wrong_value(
@@ -46,14 +43,25 @@ pub(super) fn asked(order: &CreatePod) -> Result<(Option<TeamId>, Sharing), Vec<
     Ok((team, if members.is_empty() { Sharing::Nobody } else { Sharing::Members(members) }))
 }
 
+/// Whether a user may order for a team. That does not change until the transaction ends.
+pub(super) async fn admit_member(tx: &mut Tx, team: &TeamId, user: &UserId) -> Result<(), Error> {
+    tx.team_lock(team).await?;
+    match tx.team_of(team, user).await? {
+        Some(_) => Ok(()),
+        None => Err(Error::Invalid(vec![no_team()])),
+    }
+}
+
+/// The team that an order names.
+pub(super) fn named(team: Option<&TeamRef>) -> Result<Option<TeamId>, FieldError> {
+    team.map(|team| TeamId::parse(&team.team_id).ok_or_else(no_team)).transpose()
+}
+
 /// Whether the maker of a pod may order for its team, and whether it is shared with members only.
 /// Neither changes until the transaction ends.
 pub(super) async fn admit(tx: &mut Tx, pod: &Pod, sharing: &Sharing) -> Result<(), Error> {
     let Some(team) = &pod.team_id else { return Ok(()) };
-    tx.team_lock(team).await?;
-    if tx.team_of(team, &pod.user_id).await?.is_none() {
-        return Err(Error::Invalid(vec![no_team()]));
-    }
+    admit_member(tx, team, &pod.user_id).await?;
     let Sharing::Members(members) = sharing else { return Ok(()) };
     let mut errors = Vec::new();
     for (place, member) in members.iter().enumerate() {

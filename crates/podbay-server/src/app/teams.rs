@@ -116,7 +116,7 @@ pub async fn team_delete(app: &App, actor: &Actor, id: &str) -> Result<(), Error
         Box::pin(async move {
             let found = administered(tx, &id, &user).await?;
             if tx.team_has_live(&found.team.id).await? {
-                return Err(Error::Conflict("this team still owns pods; delete them first".into()));
+                return Err(Error::Conflict("this team still owns pods or disks; delete them first".into()));
             }
             Ok(tx.team_delete(&found.team.id).await?)
         })

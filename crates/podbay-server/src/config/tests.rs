@@ -27,10 +27,13 @@ fn every_key_can_be_overridden_from_the_environment() {
         ("PODBAY_PORTS_LAST", "2001"),
         ("PODBAY_PRICES_VCPU", "0.5"),
         ("PODBAY_PRICES_MEMORY_GB", "0.25"),
+        ("PODBAY_PRICES_DISK_GB", "0.125"),
         ("PODBAY_PRICES_GPU_DEFAULT", "7.5"),
         ("PODBAY_PRICES_GPU", "{ H100_80GB = 2.5 }"),
         ("PODBAY_BILLING_PREPAID", "true"),
         ("PODBAY_BILLING_UNLIMITED_BALANCE_USD", "7"),
+        ("PODBAY_DISKS_SIZE_DEFAULT_GB", "7"),
+        ("PODBAY_DISKS_SIZE_MAX_GB", "700"),
         ("PODBAY_PLACE_REGION", "eu_west"),
         ("PODBAY_PLACE_COUNTRY", "DE"),
         ("PODBAY_PLACE_DATA_CENTER", "cellar"),
@@ -73,6 +76,10 @@ fn mistakes_are_explained_by_line() {
     assert!(error.starts_with("limits.read: write a rate of 0"), "{error}");
     let error = load("[limits]\nconnections = 0\n", &[]).unwrap_err();
     assert!(error.starts_with("limits: with no connection"), "{error}");
+    let error = load("[disks]\nsize_default_gb = 20\nsize_max_gb = 10\n", &[]).unwrap_err();
+    assert!(error.starts_with("disks: `size_default_gb` must be at least 1"), "{error}");
+    let error = load("[prices]\ndisk_gb = -1\n", &[]).unwrap_err();
+    assert!(error.starts_with("prices:"), "{error}");
 }
 
 #[test]

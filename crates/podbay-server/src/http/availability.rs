@@ -2,12 +2,15 @@
 
 use super::params::Params;
 use super::view;
-use crate::app::offers::{Stocked, offers};
-use crate::app::{App, Error};
-use axum::Json;
+use crate::app::disks::disks_are_here;
+use crate::app::offers::{Stocked, offers, room};
+use crate::app::{Actor, App, Error};
 use axum::extract::State;
+use axum::{Extension, Json};
 use podbay_api::NumberedPage;
-use podbay_api::availability::{CHEAPEST, GpuAvailability, OfferMap, PriceSummary, PricingInfo};
+use podbay_api::availability::{
+    CHEAPEST, DiskAvailability, GpuAvailability, OfferMap, PriceSummary, PricingInfo,
+};
 use podbay_core::limits::{PAGE_SIZE_LEGACY_MAX, PAGE_SIZE_MAX};
 use podbay_core::place::Terms;
 use podbay_core::published::{GpuType, Region, Security, Socket};
@@ -22,8 +25,8 @@ struct Filter {
     security: Option<Security>,
     data_center: Option<String>,
     cloud_id: Option<String>,
-    /// Disks live nowhere yet, so nothing is where they are.
-    disks: bool,
+    /// Disks that the offers must be near to.
+    disks: Vec<String>,
     page: u32,
     page_size: u32,
 }
@@ -38,7 +41,7 @@ impl Filter {
             security: params.choice("security", Security::parse, &spellings(Security::ALL, Security::as_str)),
             data_center: params.get("data_center_id").map(str::to_owned),
             cloud_id: params.get("cloud_id").map(str::to_owned),
-            disks: !params.all("disks").is_empty(),
+            disks: params.all("disks"),
             page: params.number("page", 1, 1),
             page_size: params.within("page_size", page_size_max, 1..=page_size_max),
         };
@@ -49,14 +52,25 @@ impl Filter {
     fn shows(&self, stocked: &Stocked, terms: &Terms) -> bool {
         let offer = &stocked.offer;
         let is = |wanted: &Option<String>, have: Option<&String>| wanted.is_none() || wanted.as_ref() == have;
-        !self.disks
-            && (self.regions.is_empty() || terms.region.is_some_and(|region| self.regions.contains(&region)))
+        self.is_place(terms)
             && self.gpu_count.is_none_or(|count| count == offer.gpu_count)
             && self.gpu_type.is_none_or(|gpu| gpu == offer.gpu_type)
             && self.socket.is_none_or(|socket| socket == offer.socket)
             && self.security.is_none_or(|security| security == terms.security)
-            && is(&self.data_center, terms.data_center.as_ref())
             && is(&self.cloud_id, Some(&offer.cloud_id))
+    }
+
+    fn is_place(&self, terms: &Terms) -> bool {
+        let is_region = |region| self.regions.contains(&region);
+        (self.regions.is_empty() || terms.region.is_some_and(is_region))
+            && (self.data_center.is_none() || self.data_center == terms.data_center)
+    }
+
+    /// What of `rows` is on the page that was asked for.
+    fn cut<T>(&self, rows: Vec<T>) -> Vec<T> {
+        let skip = u64::from(self.page - 1) * u64::from(self.page_size);
+        let skip = usize::try_from(skip).unwrap_or(usize::MAX);
+        rows.into_iter().skip(skip).take(self.page_size as usize).collect()
     }
 }
 
@@ -65,19 +79,22 @@ fn spellings<T: Copy>(all: &[T], spell: impl Fn(T) -> &'static str) -> String {
 }
 
 /// The filtered offers of the page, and how many there are on all pages.
-async fn filtered(app: &App, filter: &Filter) -> Result<(Vec<GpuAvailability>, u64), Error> {
+async fn filtered(app: &App, actor: &Actor, filter: &Filter) -> Result<(Vec<GpuAvailability>, u64), Error> {
+    if !disks_are_here(app, actor, &filter.disks).await? {
+        return Ok((Vec::new(), 0));
+    }
     let (stocked, terms, _) = offers(app).await?;
     let shown: Vec<_> = stocked.iter().filter(|stocked| filter.shows(stocked, &terms)).collect();
-    let skip = u64::from(filter.page - 1) * u64::from(filter.page_size);
-    let rows = shown.iter().skip(usize::try_from(skip).unwrap_or(usize::MAX)).take(filter.page_size as usize);
-    Ok((rows.map(|stocked| view::offer(stocked, &terms)).collect(), shown.len() as u64))
+    let total = shown.len() as u64;
+    Ok((filter.cut(shown).into_iter().map(|stocked| view::offer(stocked, &terms)).collect(), total))
 }
 
 pub(super) async fn gpus(
     State(app): State<Arc<App>>,
+    Extension(actor): Extension<Actor>,
     params: Params,
 ) -> Result<Json<NumberedPage<GpuAvailability>>, Error> {
-    let (items, total_count) = filtered(&app, &Filter::read(params, PAGE_SIZE_MAX)?).await?;
+    let (items, total_count) = filtered(&app, &actor, &Filter::read(params, PAGE_SIZE_MAX)?).await?;
     Ok(Json(NumberedPage { items, total_count }))
 }
 
@@ -87,8 +104,27 @@ pub(super) async fn multi_node(params: Params) -> Result<Json<NumberedPage<GpuAv
     Ok(Json(NumberedPage { items: Vec::new(), total_count: 0 }))
 }
 
-pub(super) async fn legacy(State(app): State<Arc<App>>, params: Params) -> Result<Json<OfferMap>, Error> {
-    let (items, _) = filtered(&app, &Filter::read(params, PAGE_SIZE_LEGACY_MAX)?).await?;
+/// The offers of persistent disks: this host's, while it is where the caller looks.
+pub(super) async fn disks(
+    State(app): State<Arc<App>>,
+    params: Params,
+) -> Result<Json<NumberedPage<DiskAvailability>>, Error> {
+    let filter = Filter::read(params, PAGE_SIZE_MAX)?;
+    let (terms, (facts, free)) = (app.config.terms(), room(&app).await?);
+    let offer = view::disk_offer(&app, &terms, &facts, &free);
+    let is_meant =
+        filter.is_place(&terms) && (filter.cloud_id.is_none() || filter.cloud_id == offer.cloud_id);
+    let items: Vec<_> = is_meant.then_some(offer).into_iter().collect();
+    let total_count = items.len() as u64;
+    Ok(Json(NumberedPage { items: filter.cut(items), total_count }))
+}
+
+pub(super) async fn legacy(
+    State(app): State<Arc<App>>,
+    Extension(actor): Extension<Actor>,
+    params: Params,
+) -> Result<Json<OfferMap>, Error> {
+    let (items, _) = filtered(&app, &actor, &Filter::read(params, PAGE_SIZE_LEGACY_MAX)?).await?;
     let mut map = OfferMap::new();
     for item in items {
         map.entry(item.gpu_type.to_string()).or_default().push(item);

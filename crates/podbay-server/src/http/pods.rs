@@ -6,7 +6,7 @@ use super::params::{Id, Params};
 use super::reply::kept;
 use super::view;
 use crate::app::once::Replay;
-use crate::app::{Actor, App, Error, pods};
+use crate::app::{Actor, App, Error, disks, pods};
 use axum::extract::State;
 use axum::http::Uri;
 use axum::response::Response;
@@ -38,7 +38,8 @@ pub(super) async fn list(
         let (offset, limit) = params.page();
         params.finish()?;
         let page = pods::pod_list(&app, &actor, offset, limit.into()).await?;
-        Ok(view::page(&page, offset, limit, |pod| view::pod(&app, pod)))
+        let attached = disks::attached(&app, &page.items).await?;
+        Ok(view::page(&page, offset, limit, |pod| view::pod(&app, pod, &attached)))
     })
     .await
 }
@@ -50,7 +51,8 @@ pub(super) async fn create(
 ) -> Result<Json<Pod>, Error> {
     let order = CreatePod::parse(&body)?;
     let pod = pods::pod_create(&app, &actor, order).await?;
-    Ok(Json(view::pod(&app, &pod)))
+    let attached = disks::attached(&app, std::slice::from_ref(&pod)).await?;
+    Ok(Json(view::pod(&app, &pod, &attached)))
 }
 
 pub(super) async fn status(
@@ -95,8 +97,12 @@ pub(super) async fn show(
     uri: Uri,
     Id(id): Id,
 ) -> Result<Response, Error> {
-    cached(&app, &actor.user, &uri, async { Ok(view::pod(&app, &pods::pod_get(&app, &actor, &id).await?)) })
-        .await
+    cached(&app, &actor.user, &uri, async {
+        let pod = pods::pod_get(&app, &actor, &id).await?;
+        let attached = disks::attached(&app, std::slice::from_ref(&pod)).await?;
+        Ok(view::pod(&app, &pod, &attached))
+    })
+    .await
 }
 
 pub(super) async fn remove(
@@ -130,11 +136,5 @@ pub(super) async fn events(
     let limit = params.number("limit", limits::PAGE_LIMIT_DEFAULT, 0).min(limits::PAGE_LIMIT_MAX);
     params.finish()?;
     let events = pods::pod_events(&app, &actor, &id, after.into(), limit.into()).await?;
-    let view = |event: podbay_store::Event| PodEvent {
-        seq: event.seq,
-        at: event.at.to_string(),
-        kind: event.kind,
-        text: event.text,
-    };
-    Ok(Json(Data::of(events.into_iter().map(view).collect())))
+    Ok(Json(Data::of(events.into_iter().map(view::event).collect())))
 }

@@ -1,23 +1,28 @@
 //! From rows to what the wire says. The only place that knows both.
 
 use crate::app::App;
+use crate::app::disks::{Attached, CLOUD_ID, Shown};
 use crate::app::offers::Stocked;
 use crate::app::pods::Past;
 use crate::app::wallet;
-use podbay_api::availability::{CustomSpecValue, GpuAvailability, Prices};
+use podbay_api::availability::{CustomSpecValue, DiskAvailability, GpuAvailability, Prices};
+use podbay_api::disks::{Disk as WireDisk, DiskInfo};
+use podbay_api::events::PodEvent;
 use podbay_api::pods::{
-    HistoryEntry, LogLine, LogReply, LogStream, Pod as WirePod, PodStatusRow, PodType, PortMapping,
-    ResourceType, Resources,
+    AttachedResource, HistoryEntry, LogLine, LogReply, LogStream, Pod as WirePod, PodStatusRow, PodType,
+    PortMapping, ResourceType, Resources,
 };
 use podbay_api::{OffsetPage, OneOrMany};
-use podbay_core::place::{CpuSize, Terms};
-use podbay_core::pod::{Pod, PublishedPort, SSH_PORT};
+use podbay_core::place::{CpuSize, Free, HostFacts, Terms};
+use podbay_core::pod::{MachinePhase, Pod, PublishedPort, Resource, SSH_PORT};
 use podbay_core::published::{PodStatus, ProviderType, Security, StockStatus, UsedBy};
+use podbay_core::{PodId, Timestamp};
 use podbay_provider::Logs;
-use podbay_store::Page;
+use podbay_store::{Event, Page};
+use std::collections::HashMap;
 
-/// A pod as the published calls show it.
-pub(super) fn pod(app: &App, pod: &Pod) -> WirePod {
+/// A pod as the published calls show it; `attached` has its disks, and may have other pods'.
+pub(super) fn pod(app: &App, pod: &Pod, attached: &HashMap<PodId, Vec<Attached>>) -> WirePod {
     let (ssh, ip) = reach(app, pod);
     WirePod {
         id: pod.id.to_string(),
@@ -52,10 +57,99 @@ pub(super) fn pod(app: &App, pod: &Pod) -> WirePod {
             shared_disk: None,
             vcpus: Some(pod.spec.vcpus),
         }),
-        attached_resources: Vec::new(),
+        attached_resources: attached
+            .get(&pod.id)
+            .into_iter()
+            .flatten()
+            .map(|disk| disk_at(pod, disk))
+            .collect(),
         is_spot: Some(false),
         auto_restart: Some(pod.spec.auto_restart),
     }
+}
+
+/// A disk at a pod: ATTACHED by the order, MOUNTED while the machine runs.
+fn disk_at(pod: &Pod, disk: &Attached) -> AttachedResource {
+    let runs = match &pod.machine {
+        Resource::Present(machine) => matches!(machine.phase, MachinePhase::Running { .. }),
+        _ => false,
+    };
+    AttachedResource {
+        kind: "DISK".into(),
+        id: disk.attachment.disk_id.to_string(),
+        status: if runs { "MOUNTED" } else { "ATTACHED" }.into(),
+        is_detachable: true,
+        mount_path: Some(disk.attachment.mount_path.clone()),
+        resource_path: None,
+        size: Some(disk.size_gb),
+        is_shared: Some(disk.is_shared),
+    }
+}
+
+/// A persistent disk.
+pub(super) fn disk(app: &App, shown: &Shown) -> WireDisk {
+    let (disk, place) = (&shown.disk, &app.config.place);
+    WireDisk {
+        id: disk.id.to_string(),
+        name: disk.name.clone(),
+        created_at: disk.created_at.to_string(),
+        updated_at: disk.updated_at.to_string(),
+        terminated_at: disk.terminated_at.as_ref().map(Timestamp::to_string),
+        status: disk.status().into(),
+        provider_type: ProviderType::Primecompute.into(),
+        size: disk.size_gb,
+        info: Some(DiskInfo {
+            country: place.country.clone(),
+            data_center_id: place.data_center.clone(),
+            cloud_id: Some(CLOUD_ID.into()),
+            is_multinode: true,
+            size_held: disk.ready_at.map(|_| disk.held_gb().is_some()),
+            failure: disk.failure.as_ref().map(|failure| failure.text.clone()),
+        }),
+        price_hr: Some(disk.price().dollars()),
+        stopped_price_hr: None,
+        provisioning_price_hr: Some(0.0),
+        user_id: Some(disk.user_id.to_string()),
+        team_id: disk.team_id.as_ref().map(ToString::to_string),
+        wallet_id: Some(wallet::id(&disk.owner()).to_string()),
+        pods: shown.pods.iter().map(ToString::to_string).collect(),
+        clusters: Vec::new(),
+    }
+}
+
+/// The offer of disks, with what fits now.
+pub(super) fn disk_offer(app: &App, terms: &Terms, facts: &HostFacts, free: &Free) -> DiskAvailability {
+    let (disks, room) = (app.config.disks, free.disk_gb);
+    let most = disks.size_max_gb.min(room);
+    let held = if facts.disk_quota {
+        "held by the storage driver"
+    } else {
+        "agreed, and not enforced by the engine"
+    };
+    DiskAvailability {
+        cloud_id: Some(CLOUD_ID.into()),
+        provider: ProviderType::Primecompute.into(),
+        data_center: terms.data_center.clone(),
+        country: terms.country.clone(),
+        region: terms.region.map(Into::into),
+        spec: CustomSpecValue {
+            min_count: Some(1),
+            default_count: Some(disks.size_default_gb.min(most)),
+            max_count: Some(most),
+            price_per_unit: Some(app.config.price_disk_gb().dollars()),
+            step: Some(1),
+            default_included_in_price: Some(false),
+            additional_info: Some(format!("sizes in GB (2^30 bytes) are {held}")),
+        },
+        stock_status: if room > 0 { StockStatus::Available } else { StockStatus::Unavailable }.into(),
+        security: Some(terms.security.into()),
+        is_multinode: true,
+    }
+}
+
+/// Something that happened.
+pub(super) fn event(event: Event) -> PodEvent {
+    PodEvent { seq: event.seq, at: event.at.to_string(), kind: event.kind, text: event.text }
 }
 
 /// A row of the status call.

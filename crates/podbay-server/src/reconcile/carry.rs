@@ -3,10 +3,11 @@
 use super::driver::Flight;
 use super::files;
 use crate::app::{App, Error};
+use podbay_core::disk::volume_name;
 use podbay_core::limits;
 use podbay_core::pod::{CallError, FailureCode, Learned, MachinePhase, Pod, Resource, Step};
 use podbay_core::published::GpuType;
-use podbay_provider::{ImageRequest, MachineSpec, PullProgress, Stream};
+use podbay_provider::{ImageRequest, MachineSpec, Mount, PullProgress, Stream};
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
 
@@ -158,9 +159,19 @@ async fn machine_spec(app: &App, pod: &Pod) -> Result<Option<MachineSpec>, Error
         disk_gb: pod.spec.disk_gb,
         gpus: placement.gpus.clone(),
         ports: placement.ports.clone(),
+        mounts: mounts(app, pod).await?,
         bind: app.config.bind(),
         files: files::all(app, pod, image).await?,
     }))
+}
+
+async fn mounts(app: &App, pod: &Pod) -> Result<Vec<Mount>, Error> {
+    let attachments = app.store.reader().await?.attachments_of_pods(std::slice::from_ref(&pod.id)).await?;
+    let mount = |found: podbay_core::disk::Attachment| Mount {
+        volume: volume_name(&found.disk_id),
+        path: found.mount_path,
+    };
+    Ok(attachments.into_iter().map(mount).collect())
 }
 
 /// Looks for an SSH banner through the published address, for a little while.

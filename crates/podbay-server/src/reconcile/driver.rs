@@ -1,9 +1,9 @@
-//! Who is worked on, and when: a queue with one flight per pod.
+//! Who is worked on, and when: a queue with one flight per pod and per disk.
 
 use super::pass::{self, Next};
 use crate::app::App;
 use podbay_core::pod::View;
-use podbay_core::{PodId, Timestamp, limits};
+use podbay_core::{Subject, Timestamp, limits};
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -33,13 +33,13 @@ impl Default for Driver {
 
 #[derive(Default)]
 struct Queue {
-    ready: VecDeque<PodId>,
-    queued: HashSet<PodId>,
-    suspects: HashSet<PodId>,
-    delayed: BTreeSet<(Timestamp, PodId)>,
-    delay_of: HashMap<PodId, Timestamp>,
-    flights: HashMap<PodId, Arc<Flight>>,
-    again: HashSet<PodId>,
+    ready: VecDeque<Subject>,
+    queued: HashSet<Subject>,
+    suspects: HashSet<Subject>,
+    delayed: BTreeSet<(Timestamp, Subject)>,
+    delay_of: HashMap<Subject, Timestamp>,
+    flights: HashMap<Subject, Arc<Flight>>,
+    again: HashSet<Subject>,
 }
 
 /// A pass that runs now.
@@ -50,7 +50,7 @@ pub struct Flight {
 }
 
 impl Queue {
-    fn push(&mut self, id: &PodId) {
+    fn push(&mut self, id: &Subject) {
         if let Some(at) = self.delay_of.remove(id) {
             self.delayed.remove(&(at, id.clone()));
         }
@@ -61,7 +61,7 @@ impl Queue {
         }
     }
 
-    fn delay(&mut self, id: &PodId, until: Timestamp) {
+    fn delay(&mut self, id: &Subject, until: Timestamp) {
         if let Some(at) = self.delay_of.insert(id.clone(), until) {
             self.delayed.remove(&(at, id.clone()));
         }
@@ -80,7 +80,7 @@ impl Queue {
         }
     }
 
-    fn take(&mut self, now: Timestamp) -> Option<(PodId, View, Arc<Flight>)> {
+    fn take(&mut self, now: Timestamp) -> Option<(Subject, View, Arc<Flight>)> {
         self.release_due(now);
         let id = self.ready.pop_front()?;
         self.queued.remove(&id);
@@ -90,7 +90,7 @@ impl Queue {
         Some((id, view, flight))
     }
 
-    fn finish(&mut self, id: &PodId, next: Next) {
+    fn finish(&mut self, id: &Subject, next: Next) {
         self.flights.remove(id);
         let again = self.again.remove(id);
         match next {
@@ -107,40 +107,46 @@ impl Driver {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Something about this pod may have changed.
-    pub fn wake(&self, id: &PodId) {
-        self.lock().push(id);
+    /// Something about this pod or disk may have changed.
+    pub fn wake(&self, id: impl Into<Subject>) {
+        self.lock().push(&id.into());
         self.work.notify_one();
     }
 
-    /// The user changed their mind about this pod: a long step under way is given up.
-    pub fn wake_changed(&self, id: &PodId) {
+    /// The user changed their mind about it: a long step under way is given up.
+    pub fn wake_changed(&self, id: impl Into<Subject>) {
+        let id = id.into();
         let mut queue = self.lock();
-        if let Some(flight) = queue.flights.get(id) {
+        if let Some(flight) = queue.flights.get(&id) {
             flight.changed.notify_one();
         }
-        queue.push(id);
+        queue.push(&id);
         drop(queue);
         self.work.notify_one();
     }
 
-    /// The machine of this pod was seen to differ from its row.
-    pub fn wake_suspect(&self, id: &PodId) {
+    /// Its machine or volume was seen to differ from its row.
+    pub fn wake_suspect(&self, id: impl Into<Subject>) {
+        let id = id.into();
         let mut queue = self.lock();
-        queue.suspects.insert(id.clone());
-        queue.push(id);
+        queue.push(&id);
+        queue.suspects.insert(id);
         drop(queue);
         self.work.notify_one();
     }
 
-    /// Queues every live pod: what a start does.
+    /// Queues every live pod and disk: what a start does.
     ///
     /// # Errors
     /// The database does not answer.
     pub async fn wake_all(&self, app: &App) -> Result<usize, podbay_store::StoreError> {
-        let ids = app.store.reader().await?.pod_live_ids().await?;
+        let mut tx = app.store.reader().await?;
+        let disks = tx.disk_live_ids().await?;
+        let pods = tx.pod_live_ids().await?;
+        let mut ids: Vec<Subject> = disks.iter().map(Subject::from).collect();
+        ids.extend(pods.iter().map(|(id, _)| Subject::from(id)));
         let mut queue = self.lock();
-        for (id, _) in &ids {
+        for id in &ids {
             // What happened while nobody looked is unknown.
             queue.suspects.insert(id.clone());
             queue.push(id);
@@ -150,13 +156,13 @@ impl Driver {
         Ok(ids.len())
     }
 
-    /// When the next waiting pod is due.
+    /// When the next one that waits is due.
     #[must_use]
     pub fn next_due(&self) -> Option<Timestamp> {
         self.lock().delayed.first().map(|(at, _)| *at)
     }
 
-    /// Runs one pass of one pod that is due, to its end; whether there was one. For tests and the
+    /// Runs one pass of one that is due, to its end; whether there was one. For tests and the
     /// simulator, which move by hand.
     pub async fn step(&self, app: &App) -> bool {
         let Some((id, view, flight)) = self.lock().take(app.now()) else { return false };
@@ -165,7 +171,7 @@ impl Driver {
         true
     }
 
-    /// Works for ever, on several pods at a time.
+    /// Works for ever, on several at a time.
     pub async fn run(app: Arc<App>) {
         let mut running = tokio::task::JoinSet::new();
         loop {
@@ -192,14 +198,14 @@ impl Driver {
     }
 }
 
-/// A pass that panicked is a defect; its pod is picked up again by the sweep.
+/// A pass that panicked is a defect; what it was about is picked up again by the sweep.
 fn report_panic(app: &App, ended: Result<(), tokio::task::JoinError>) {
     if let Err(error) = ended
         && error.is_panic()
     {
         tracing::error!(%error, "a reconcile pass panicked");
         let mut queue = app.driver.lock();
-        let lost: Vec<PodId> = queue
+        let lost: Vec<Subject> = queue
             .flights
             .iter()
             .filter(|(_, flight)| Arc::strong_count(flight) == 1)

@@ -1,7 +1,7 @@
-//! Convergence: every pod is brought to what its row says, by one path.
+//! Convergence: every pod and every disk is brought to what its row says, by one path.
 //!
 //! ```text
-//!   wake(id) ─▶ driver: single flight per pod ─▶ pass: read row ─▶ plan (pure) ─▶ write Unknown
+//!   wake(id) ─▶ driver: single flight per id ─▶  pass: read row ─▶ plan (pure) ─▶ write Unknown
 //!                    ▲                                                               │
 //!                    └── again / at next_at ◀── record (compare-and-set) ◀── one step outside
 //! ```
@@ -10,6 +10,7 @@
 //! and the sweep bring back.
 
 pub mod carry;
+pub mod disk;
 pub mod driver;
 pub mod files;
 pub mod pass;

@@ -1,6 +1,8 @@
-//! One pass over one pod: plan, doubt, act, record, until there is nothing to do now.
+//! One pass: plan, doubt, act, record, until there is nothing to do now. Here for pods; for disks
+//! in `disk`.
 
 use super::carry::carry_out;
+use super::disk;
 use super::driver::Flight;
 use crate::app::{App, Error, KeysOf};
 use podbay_core::pod::{
@@ -9,11 +11,11 @@ use podbay_core::pod::{
 };
 use podbay_core::published::Protocol;
 use podbay_core::usage::UsageState;
-use podbay_core::{PodId, Timestamp};
+use podbay_core::{PodId, Subject, Timestamp};
 use podbay_provider::published_extra;
 use podbay_store::Tx;
 
-/// When a pod wants to be looked at again.
+/// When a pod or a disk wants to be looked at again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
     /// At once.
@@ -24,13 +26,17 @@ pub enum Next {
     Idle,
 }
 
-/// Runs passes until the pod waits, is settled or is gone.
-pub async fn run(app: &App, id: &PodId, view: View, flight: &Flight) -> Next {
-    match steps(app, id, view, flight).await {
+/// Runs passes until the pod or disk waits, is settled or is gone.
+pub async fn run(app: &App, id: &Subject, view: View, flight: &Flight) -> Next {
+    let done = match id {
+        Subject::Pod(id) => steps(app, id, view, flight).await,
+        Subject::Disk(id) => disk::steps(app, id, view).await,
+    };
+    match done {
         Ok(next) => next,
         // Rows could not be read or written. Nothing is known to be lost: look again later.
         Err(error) => {
-            tracing::error!(pod = %id, cause = ?error, "reconcile");
+            tracing::error!(%id, cause = ?error, "reconcile");
             Next::At(app.now().plus(backoff(4)))
         }
     }
@@ -114,7 +120,7 @@ async fn record(app: &App, id: &PodId, version: i64, learned: Learned) -> Result
     if let Some(pod) = recorded.await? {
         if pod.terminated_at.is_some() {
             // Nobody may be waiting.
-            let _ = app.ended.send(pod.id.clone());
+            let _ = app.ended.send(Subject::from(&pod.id));
         }
         if pod.ready_at.is_some() && pod.updated_at == now {
             app.keys_touch(KeysOf::Pod(pod.id.clone()));
@@ -145,6 +151,10 @@ async fn write_effects(
     }
     if effects.release && placement.is_some() {
         tx.placement_release(&pod.id, now).await?;
+    }
+    if pod.terminated_at.is_some() {
+        // Not before: a machine that may still be there has its disks.
+        tx.attachment_release(&pod.id).await?;
     }
     Ok(())
 }

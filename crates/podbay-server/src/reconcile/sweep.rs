@@ -1,22 +1,27 @@
 //! The comparison of rows and engine, both ways. It only looks and wakes: what follows is done by
-//! the same passes as everything else. The one exception are machines that no row knows, which
-//! are removed after a grace.
+//! the same passes as everything else. The exceptions are machines that no row knows, which are
+//! removed after a grace, and volumes of disks that were deleted, whose making came late. A volume
+//! of a disk that no row ever knew is a user's data of which this database was never told (an older
+//! backup of it, perhaps): it is told of, and left alone.
 
 use crate::app::{App, Error};
+use podbay_core::disk::{self, Disk};
 use podbay_core::pod::{Decision, MachinePhase, Pod, Resource, View, plan};
-use podbay_core::{PodId, Timestamp, limits};
-use podbay_provider::ListedMachine;
+use podbay_core::{Subject, Timestamp, limits};
+use podbay_provider::{ListedMachine, ListedVolume};
 use std::collections::HashMap;
 
 /// What a sweep found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Found {
-    /// Pods whose machine differs from their row; they were woken.
-    pub suspects: Vec<PodId>,
+    /// Pods and disks whose machine or volume differs from their row; they were woken.
+    pub suspects: Vec<Subject>,
     /// Machines without a row that are too young to judge.
     pub young: Vec<String>,
-    /// Machines without a row that were removed.
+    /// Machines without a row and volumes of deleted disks that were removed.
     pub removed: Vec<String>,
+    /// Volumes of disks that no row knows; they are left alone.
+    pub strays: Vec<String>,
     /// Why the comparison could not be made, or a removal failed.
     pub trouble: Option<String>,
 }
@@ -24,12 +29,20 @@ pub struct Found {
 /// Compares once.
 pub async fn sweep(app: &App) -> Found {
     let mut found = Found::default();
+    machines(app, &mut found).await;
+    if let Err(error) = volumes(app, &mut found).await {
+        found.trouble = Some(error);
+    }
+    found
+}
+
+async fn machines(app: &App, found: &mut Found) {
     let looked_at = app.now();
     let machines = match app.provider.machine_list().await {
         Ok(machines) => machines,
         Err(error) => {
             found.trouble = Some(error.to_string());
-            return found;
+            return;
         }
     };
     // Rows are read after the list: a machine in the list of a pod whose row is not yet there
@@ -38,7 +51,7 @@ pub async fn sweep(app: &App) -> Found {
         Ok(pods) => pods,
         Err(error) => {
             found.trouble = Some(error.to_string());
-            return found;
+            return;
         }
     };
     let by_name: HashMap<&str, &ListedMachine> =
@@ -51,7 +64,7 @@ pub async fn sweep(app: &App) -> Found {
         if differs(pod, by_name.get(name.as_str()).copied()) {
             missing += usize::from(is_running(pod));
             app.driver.wake_suspect(&pod.id);
-            found.suspects.push(pod.id.clone());
+            found.suspects.push(Subject::from(&pod.id));
         } else if matches!(plan(pod, View::default(), app.now()), Decision::Do(_)) {
             // Nobody should be in this state for long; if a wake was lost, this is the next.
             app.driver.wake(&pod.id);
@@ -79,7 +92,60 @@ pub async fn sweep(app: &App) -> Found {
             Err(error) => found.trouble = Some(error.to_string()),
         }
     }
-    found
+}
+
+async fn volumes(app: &App, found: &mut Found) -> Result<(), String> {
+    let volumes = app.provider.volume_list().await.map_err(|error| error.to_string())?;
+    let mut tx = app.store.reader().await.map_err(|error| error.to_string())?;
+    // Rows after the list, as above.
+    let disks = tx.disk_list_on_host(&app.host).await.map_err(|error| error.to_string())?;
+    let by_name: HashMap<&str, &ListedVolume> =
+        volumes.iter().map(|volume| (volume.name.as_str(), volume)).collect();
+    for disk in &disks {
+        if volume_differs(disk, by_name.contains_key(disk.volume_name().as_str())) {
+            app.driver.wake_suspect(&disk.id);
+            found.suspects.push(Subject::from(&disk.id));
+        } else if matches!(disk::plan(disk, View::default(), app.now()), disk::Decision::Do(_)) {
+            app.driver.wake(&disk.id);
+        }
+    }
+    for volume in &volumes {
+        if disks.iter().any(|disk| disk.volume_name() == volume.name) {
+            continue;
+        }
+        let row = match &volume.disk_id {
+            Some(id) => tx.disk_get(id).await.map_err(|error| error.to_string())?,
+            None => None,
+        };
+        if row.is_some_and(|disk| disk.terminated_at.is_some() && disk.volume_name() == volume.name) {
+            app.provider.volume_remove(&volume.name).await.map_err(|error| error.to_string())?;
+            tracing::warn!(volume = volume.name, "removed the volume of a deleted disk");
+            found.removed.push(volume.name.clone());
+        } else {
+            stray(app, &volume.name);
+            found.strays.push(volume.name.clone());
+        }
+    }
+    Ok(())
+}
+
+/// Tells once of a volume that no row knows.
+fn stray(app: &App, name: &str) {
+    if app.strays.lock().is_ok_and(|mut told| told.insert(name.to_owned())) {
+        tracing::warn!(
+            volume = name,
+            "no row knows the disk of this volume; it is left alone: remove it by hand if nobody needs its data"
+        );
+    }
+}
+
+/// Whether the engine shows something else than the row says, and it matters.
+fn volume_differs(disk: &Disk, is_there: bool) -> bool {
+    match &disk.volume {
+        Resource::Unknown { .. } => false,
+        Resource::Absent => is_there,
+        Resource::Present(_) => !is_there,
+    }
 }
 
 async fn seen(app: &App, at: Timestamp) -> Result<(), Error> {

@@ -5,6 +5,7 @@
 
 mod accounts;
 mod commit;
+mod disks;
 mod faults;
 mod harness;
 mod idempotency;

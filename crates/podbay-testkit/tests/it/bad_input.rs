@@ -142,7 +142,7 @@ async fn page_parameters_are_checked_and_clamped() {
     let server = TestServer::new().await;
     let ada = server.user("ada").await;
     ada.post("/api/v1/pods", &TestServer::order()).await.ok();
-    for path in ["/api/v1/pods", "/api/v1/pods/history", "/api/v1/ssh_keys"] {
+    for path in ["/api/v1/pods", "/api/v1/pods/history", "/api/v1/disks", "/api/v1/ssh_keys"] {
         for bad in ["limit=-1", "limit=x", "offset=-3", "limit=1.5"] {
             let name = bad.split('=').next().unwrap();
             let text = ada.get(&format!("{path}?{bad}")).await.error(422);

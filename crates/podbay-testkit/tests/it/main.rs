@@ -4,8 +4,9 @@
 
 mod bad_input;
 mod calls;
-mod contract;
 mod connections;
+mod contract;
+mod disks;
 mod faults;
 mod idempotency;
 mod limits;

@@ -15,6 +15,7 @@ async fn own(server: &TestServer, client: &Client, path: &str, nth: usize) -> St
     let made = match path.split('/').nth(3) {
         Some("teams") => return own_team(server, client, path).await,
         Some("pods") => client.post("/api/v1/pods", &TestServer::order()).await.ok(),
+        Some("disks") => client.post("/api/v1/disks", &TestServer::disk_order(1)).await.ok(),
         Some("ssh_keys") => client.post("/api/v1/ssh_keys", &ssh_key(nth)).await.ok(),
         Some("api_keys") => {
             client.post("/api/v1/api_keys", &api_key("x", Scopes::default(), None)).await.ok()
@@ -57,6 +58,8 @@ fn body(method: &Method, path: &str, nth: usize) -> Option<Value> {
     match (method.as_str(), path) {
         ("GET" | "DELETE", _) => None,
         ("POST", "/api/v1/pods") => Some(TestServer::order()),
+        ("POST", "/api/v1/disks") => Some(TestServer::disk_order(1)),
+        ("PATCH", "/api/v1/disks/{id}") => Some(json!({ "name": "other" })),
         ("POST", "/api/v1/ssh_keys") => Some(ssh_key(nth)),
         ("POST", "/api/v1/api_keys") => Some(api_key("y", Scopes::default(), None)),
         ("PATCH", "/api/v1/user/slug") => Some(json!({ "slug": format!("slug-{nth}") })),

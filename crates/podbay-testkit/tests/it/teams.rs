@@ -183,7 +183,7 @@ async fn a_team_always_has_an_admin_and_ends_empty() {
 
     let pod = ordered(&bob, &order(&team, json!({}))).await;
     server.settle().await;
-    assert_eq!(bob.delete(&path).await.error(409), "this team still owns pods; delete them first");
+    assert_eq!(bob.delete(&path).await.error(409), "this team still owns pods or disks; delete them first");
     bob.delete(&format!("/api/v1/pods/{pod}")).await.ok();
     server.settle().await;
     bob.delete(&path).await.ok();

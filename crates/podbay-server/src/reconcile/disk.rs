@@ -1,0 +1,111 @@
+//! One pass over one disk: as with pods, plan, doubt, act, record.
+
+use super::pass::Next;
+use crate::app::{App, Error};
+use podbay_core::disk::{Decision, Disk, Effects, Learned, Step, learn, mark_unknown, plan};
+use podbay_core::pod::{UsageChange, View};
+use podbay_core::usage::UsageState;
+use podbay_core::{DiskId, Subject, Timestamp};
+use podbay_provider::VolumeSpec;
+use podbay_store::Tx;
+
+/// Steps until the disk waits, is settled or is gone.
+pub(super) async fn steps(app: &App, id: &DiskId, mut view: View) -> Result<Next, Error> {
+    loop {
+        // Never closed, so there is always a permit to come.
+        let _slot = app.driver.slots.acquire().await.ok();
+        let Some(disk) = app.store.reader().await?.disk_get(id).await? else { return Ok(Next::Idle) };
+        let decision = plan(&disk, view, app.now());
+        tracing::debug!(disk = %id, ?decision, "plan");
+        let step = match decision {
+            Decision::Do(step) => step,
+            Decision::Wait { until } => return Ok(Next::At(until)),
+            Decision::Settled => return Ok(Next::Idle),
+        };
+        view.suspect = false;
+        let Some(version) = doubt(app, &disk, &step).await? else { continue };
+        let learned = carry_out(app, &disk, step).await;
+        record(app, id, version, learned).await?;
+    }
+}
+
+async fn carry_out(app: &App, disk: &Disk, step: Step) -> Learned {
+    let name = disk.volume_name();
+    match step {
+        Step::Inspect => Learned::Inspected(app.provider.volume_inspect(&name).await),
+        Step::Create => {
+            let spec = VolumeSpec { disk_id: disk.id.clone(), name, size_gb: disk.size_gb };
+            Learned::Created(app.provider.volume_ensure(&spec).await)
+        }
+        Step::Remove => Learned::Removed(app.provider.volume_remove(&name).await),
+        Step::Fail(_) | Step::Finish => Learned::Decided(step),
+    }
+}
+
+/// Makes the doubt about what `step` will touch durable. `None` if the row has changed since it
+/// was read: then the plan is void.
+async fn doubt(app: &App, disk: &Disk, step: &Step) -> Result<Option<i64>, Error> {
+    let mut doubtful = disk.clone();
+    if !mark_unknown(&mut doubtful, step, app.now()) {
+        return Ok(Some(disk.version));
+    }
+    let (generation, version) = (disk.generation, disk.version);
+    let written = app.store.write(move |tx| {
+        Box::pin(async move {
+            tx.disk_lock(&doubtful.id).await?;
+            let fresh = tx.disk_get(&doubtful.id).await?;
+            if fresh.is_none_or(|fresh| fresh.generation != generation) {
+                return Ok::<_, Error>(false);
+            }
+            Ok(tx.disk_update(&doubtful, version).await?)
+        })
+    });
+    Ok(written.await?.then_some(version + 1))
+}
+
+/// Takes what was learned into the rows, in one transaction with events and intervals.
+async fn record(app: &App, id: &DiskId, version: i64, learned: Learned) -> Result<(), Error> {
+    let (now, id) = (app.now(), id.clone());
+    let recorded = app.store.write(move |tx| {
+        Box::pin(async move {
+            tx.disk_lock(&id).await?;
+            let Some(mut disk) = tx.disk_get(&id).await? else { return Ok::<_, Error>(None) };
+            if disk.version != version {
+                // Another writer owns this disk now; what we learned is old.
+                return Ok(None);
+            }
+            let effects = learn(&mut disk, learned, now);
+            write_effects(tx, &disk, &effects, now).await?;
+            if !tx.disk_update(&disk, version).await? {
+                // Nothing of this may stay if the row did not take it.
+                return Err(Error::Unavailable("another server has written this disk meanwhile".into()));
+            }
+            Ok(Some(disk))
+        })
+    });
+    if let Some(disk) = recorded.await?.filter(|disk| disk.terminated_at.is_some()) {
+        // Nobody may be waiting.
+        let _ = app.ended.send(Subject::Disk(disk.id));
+    }
+    Ok(())
+}
+
+async fn write_effects(tx: &mut Tx, disk: &Disk, effects: &Effects, now: Timestamp) -> Result<(), Error> {
+    for (kind, text) in &effects.events {
+        tracing::info!(disk = %disk.id, kind, text, "event");
+        tx.disk_event_insert(&disk.id, now, kind, text).await?;
+    }
+    match effects.usage {
+        Some(UsageChange::Open { price, at }) => {
+            tx.usage_open(&disk.id, UsageState::Running, price, at).await?;
+        }
+        Some(UsageChange::Close { at }) => {
+            tx.usage_close(&disk.id, at).await?;
+        }
+        None => {}
+    }
+    if effects.release {
+        tx.placement_release(&disk.id, now).await?;
+    }
+    Ok(())
+}
