@@ -19,7 +19,8 @@ pub mod time;
 pub mod usage;
 
 pub use id::{
-    ApiKeyId, CreditId, DiskId, HostId, InstallId, InvitationId, PodId, SshKeyId, Subject, TeamId, UserId, WalletId,
+    ApiKeyId, CreditId, DiskId, HostId, InstallId, InvitationId, PodId, SshKeyId, Subject, TeamId, UserId,
+    WalletId,
 };
 pub use owner::Owner;
 pub use time::Timestamp;

@@ -1,6 +1,6 @@
 //! The command line.
 
-use crate::commands::{api_keys, join, offers, pods, ssh_keys, teams, users, wallet};
+use crate::commands::{api_keys, disks, join, offers, pods, ssh_keys, teams, users, wallet};
 #[cfg(feature = "server")]
 use crate::commands::{config, serve};
 use crate::failure;
@@ -70,6 +70,9 @@ pub enum Command {
     /// Order, look at, log in to and delete pods
     #[command(subcommand, visible_alias = "pod")]
     Pods(pods::Pods),
+    /// Order, look at, grow and delete persistent disks
+    #[command(subcommand, visible_alias = "disk")]
+    Disks(disks::Disks),
     /// Manage the SSH keys that every pod of yours lets in
     #[command(subcommand)]
     SshKeys(ssh_keys::SshKeys),

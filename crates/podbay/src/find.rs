@@ -27,6 +27,7 @@ macro_rules! named {
 
 named!(
     podbay_api::pods::Pod: id,
+    podbay_api::disks::Disk: id,
     podbay_api::ssh_keys::SshKey: id,
     podbay_api::api_keys::ApiKey: id,
     podbay_api::users::User: id,

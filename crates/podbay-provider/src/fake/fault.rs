@@ -87,6 +87,11 @@ impl Call {
         )
     }
 
+    /// Whether it is about volumes, not about machines.
+    pub(super) fn is_of_volumes(self) -> bool {
+        matches!(self, Self::VolumeEnsure | Self::VolumeInspect | Self::VolumeList | Self::VolumeRemove)
+    }
+
     /// Whether its effect may come after its answer was given up. Files are written by whoever
     /// answers, so theirs may not.
     #[must_use]

@@ -185,14 +185,8 @@ impl State {
     /// The machine that a call is about, or any.
     fn subject(&mut self, call: Call, on: &str, running: bool) -> Option<String> {
         let name = match call {
-            Call::Facts
-            | Call::Ping
-            | Call::ImageEnsure
-            | Call::List
-            | Call::VolumeEnsure
-            | Call::VolumeInspect
-            | Call::VolumeList
-            | Call::VolumeRemove => None,
+            Call::Facts | Call::Ping | Call::ImageEnsure | Call::List => None,
+            call if call.is_of_volumes() => None,
             Call::DialPublished => {
                 let port = on.rsplit(':').next().and_then(|port| port.parse().ok())?;
                 Some(self.watch.port_holder(port, Protocol::Tcp)?.to_owned())

@@ -1,7 +1,9 @@
 //! Time and chance, as values that tests replace.
 
 use podbay_core::key::ApiKey;
-use podbay_core::{ApiKeyId, CreditId, DiskId, InstallId, InvitationId, PodId, SshKeyId, TeamId, Timestamp, UserId};
+use podbay_core::{
+    ApiKeyId, CreditId, DiskId, InstallId, InvitationId, PodId, SshKeyId, TeamId, Timestamp, UserId,
+};
 use rand::rngs::StdRng;
 use rand::{Rng, RngCore, SeedableRng};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -417,3 +417,37 @@ async fn a_volume_that_no_row_knows_is_left_alone_and_one_of_a_deleted_disk_is_n
     }
     assert_eq!(server.world.volumes().len(), 1);
 }
+
+#[tokio::test]
+async fn a_teams_disk_is_every_members_and_on_the_teams_bill() {
+    let server = TestServer::new().await;
+    let (ada, bob, eve) = (server.user("ada").await, server.user("bob").await, server.user("eve").await);
+    let team = text(&ada.post("/api/v1/teams", &json!({ "name": "crew" })).await.ok(), "teamId");
+    let invitation = ada.post(&format!("/api/v1/teams/{team}/invitations"), &json!({})).await.ok();
+    bob.post(&text(&invitation, "path"), &json!({})).await.ok();
+    let mut order = TestServer::disk_order(1000);
+    order["team"] = json!({ "teamId": team });
+    assert_eq!(eve.post(DISKS, &order).await.error(422), "body.team.teamId: no such team");
+    let id = text(&ada.post(DISKS, &order).await.ok(), "id");
+    server.settle().await;
+    assert_eq!(show(&bob, &id).await["teamId"], team.as_str());
+    assert_eq!(bob.get(DISKS).await.ok()["total_count"], 1);
+    assert_eq!(eve.get(&format!("{DISKS}/{id}")).await.error(404), "Not found");
+    let pod = text(&bob.post("/api/v1/pods", &order_with(&[&id])).await.ok(), "id");
+    server.settle().await;
+    bob.delete(&format!("/api/v1/pods/{pod}")).await.ok();
+    server.settle().await;
+    assert_eq!(
+        bob.delete(&format!("{DISKS}/{id}")).await.error(403),
+        "only the one who made this and an ADMIN of the team may delete it"
+    );
+    assert_eq!(
+        ada.delete(&format!("/api/v1/teams/{team}")).await.error(409),
+        "this team still owns pods or disks; delete them first"
+    );
+    server.clock.advance(Duration::from_secs(3600));
+    let wallet = ada.get(&format!("/api/v1/billing/wallet?teamId={team}")).await.ok();
+    let line = &wallet["recent_billings"][0];
+    assert_eq!((&line["resource_type"], &line["resource_id"]), (&json!("disks"), &json!(id)));
+    assert_eq!(line["amount_usd"], 0.1);
+}

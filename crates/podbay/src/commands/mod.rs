@@ -3,6 +3,7 @@
 pub mod api_keys;
 #[cfg(feature = "server")]
 pub mod config;
+pub mod disks;
 mod doctor;
 pub mod join;
 pub mod offers;
@@ -36,6 +37,7 @@ pub async fn run(cli: Cli, environment: Environment, terminal: &mut Terminal) ->
     match command {
         Command::Offers(offers) => offers.run(&mut context).await,
         Command::Pods(pods) => pods.run(&mut context).await,
+        Command::Disks(disks) => disks.run(&mut context).await,
         Command::SshKeys(keys) => keys.run(&mut context).await,
         Command::ApiKeys(keys) => keys.run(&mut context).await,
         Command::Teams(teams) => teams.run(&mut context).await,

@@ -132,6 +132,7 @@ price/h       $1.50
 ssh           root@127.0.0.1 -p 2222
 ip            127.0.0.1
 ports         22→2222/TCP
+disks         -
 auto restart  no
 team          -
 ordered       2026-08-20 10:00:00Z

@@ -1,7 +1,7 @@
 //! `podbay pods create`.
 
 use super::look;
-use crate::commands::teams;
+use crate::commands::{disks, teams};
 use crate::context::Context;
 use crate::environment;
 use crate::failure::{Failure, Result};
@@ -41,6 +41,10 @@ pub struct Create {
     /// is no argument. May be given several times
     #[arg(long = "env", short, value_name = "NAME=VALUE")]
     env: Vec<String>,
+    /// Persistent disk to attach, by id, beginning of one, or name. May be given several times: the
+    /// first is at /workspace, the second at /workspace-2
+    #[arg(long = "disk", value_name = "DISK")]
+    disks: Vec<String>,
     /// Start it again if it ends by itself
     #[arg(long)]
     auto_restart: bool,
@@ -69,10 +73,12 @@ impl Create {
         let env_vars = self.env.iter().map(|text| env_var(text)).collect::<Result<Vec<_>>>()?;
         let image = self.image.as_deref().map(image).transpose()?;
         let offer = find_offer(&client, &self.offer).await?;
+        let disks = self.find_disks(&client).await?;
         let (team, members) = self.find_team(&client).await?;
         let mut order = self.order(&offer, image, env_vars)?;
         order.team = team.map(|team_id| TeamRef { team_id });
         order.team_member_ids = members;
+        order.disks = disks;
         let ordered = client.pod_create(&order).await;
         let mut pod = ordered.map_err(|error| {
             let lost = matches!(error, Error::Unreachable { .. } | Error::Malformed { .. });
@@ -103,6 +109,15 @@ impl Create {
             members.push(teams::find_member(client, &team, member).await?);
         }
         Ok((Some(team), (!members.is_empty()).then_some(members)))
+    }
+
+    /// Ids of the disks that are meant.
+    async fn find_disks(&self, client: &Client) -> Result<Option<Vec<String>>> {
+        let mut ids = Vec::with_capacity(self.disks.len());
+        for disk in &self.disks {
+            ids.push(disks::find_disk(client, disk).await?.id);
+        }
+        Ok((!ids.is_empty()).then_some(ids))
     }
 
     fn order(

@@ -4,7 +4,7 @@ use super::list::{gpu, status};
 use crate::output::{NONE, details, dollars, or_none, time};
 use crate::printable;
 use podbay_api::OneOrMany;
-use podbay_api::pods::{LogReply, Pod, PortMapping, Resources};
+use podbay_api::pods::{AttachedResource, LogReply, Pod, PortMapping, Resources};
 
 pub fn pod(pod: &Pod) -> String {
     let Resources { memory, disk, vcpus, .. } = pod.resources.unwrap_or_default();
@@ -23,6 +23,7 @@ pub fn pod(pod: &Pod) -> String {
         ("ssh", first(&pod.ssh_connection)),
         ("ip", first(&pod.ip)),
         ("ports", ports(&pod.prime_port_mapping)),
+        ("disks", disks(&pod.attached_resources)),
         ("auto restart", if pod.auto_restart == Some(true) { "yes" } else { "no" }.to_owned()),
         ("team", or_none(pod.team_id.as_ref())),
         ("ordered", time(&pod.created_at)),
@@ -40,6 +41,14 @@ fn ports(mappings: &[PortMapping]) -> String {
     }
     let port = |port: &PortMapping| format!("{}→{}/{}", port.internal, port.external, port.protocol);
     mappings.iter().map(port).collect::<Vec<_>>().join(", ")
+}
+
+fn disks(attached: &[AttachedResource]) -> String {
+    if attached.is_empty() {
+        return NONE.to_owned();
+    }
+    let disk = |disk: &AttachedResource| format!("{} at {}", disk.id, or_none(disk.mount_path.as_ref()));
+    attached.iter().map(disk).collect::<Vec<_>>().join(", ")
 }
 
 /// The lines; as they are if `raw`.

@@ -5,6 +5,8 @@ mod list;
 mod look;
 mod ssh;
 
+pub use list::events;
+
 use crate::context::Context;
 use crate::failure::{Failure, Result};
 use crate::find;
