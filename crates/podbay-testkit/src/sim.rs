@@ -11,8 +11,9 @@
 
 use crate::{Client, TestServer};
 use podbay_core::pod::{Desired, Pod, Resource};
+use podbay_core::published::PodStatus;
 use podbay_core::usage::Interval;
-use podbay_core::{PodId, Timestamp};
+use podbay_core::{DiskId, PodId, Timestamp};
 use podbay_provider::fake::Swarm;
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
@@ -70,6 +71,8 @@ struct Run {
     server: TestServer,
     draw: Draw,
     accepted: BTreeSet<String>,
+    /// Disks that were accepted, and, once seen ready, which volume theirs is.
+    disks: BTreeMap<String, Option<u64>>,
     trace: Vec<String>,
     summary: Summary,
 }
@@ -98,6 +101,7 @@ pub async fn run(seed: u64) -> Result<Summary, Box<Violation>> {
         server,
         draw: Draw(seed),
         accepted: BTreeSet::new(),
+        disks: BTreeMap::new(),
         trace: Vec::new(),
         summary: Summary::default(),
     };
@@ -140,7 +144,7 @@ impl Run {
     }
 
     async fn make_move(&mut self) -> Result<String, String> {
-        match self.draw.below(20) {
+        match self.draw.below(23) {
             0..=4 => self.create().await,
             5..=6 => self.delete().await,
             7..=11 => {
@@ -164,6 +168,8 @@ impl Run {
             16 => Ok(format!("{:?}", podbay_server::reconcile::sweep::sweep(&self.server.app).await)),
             17 => self.crash().await,
             18 => self.insist().await,
+            19..=20 => self.disk_create().await,
+            21 => self.disk_change().await,
             _ => self.look().await,
         }
     }
@@ -171,6 +177,9 @@ impl Run {
     async fn create(&mut self) -> Result<String, String> {
         let mut order = TestServer::order();
         order["pod"]["autoRestart"] = (self.draw.below(3) == 0).into();
+        if let Some(disk) = self.pick_disk().filter(|_| self.draw.below(2) == 0) {
+            order["disks"] = serde_json::json!([disk]);
+        }
         let reply = self.user().await.post("/api/v1/pods", &order).await;
         match reply.status.as_u16() {
             200 => {
@@ -179,7 +188,8 @@ impl Run {
                 self.accepted.insert(id);
                 Ok(told)
             }
-            409 | 503 => Ok(format!("create refused: {}", reply.json)),
+            // 422: somebody else's disk, or one that is gone.
+            409 | 422 | 503 => Ok(format!("create refused: {}", reply.json)),
             _ => Err(format!("a create was answered {}: {}", reply.status, reply.json)),
         }
     }
@@ -232,6 +242,74 @@ impl Run {
         }
     }
 
+    fn pick_disk(&mut self) -> Option<String> {
+        let nth = self.draw.below(self.disks.len() as u64) as usize;
+        self.disks.keys().nth(nth).cloned()
+    }
+
+    async fn disk_create(&mut self) -> Result<String, String> {
+        let order = TestServer::disk_order(1 + self.draw.below(100) as u32);
+        let reply = self.user().await.post("/api/v1/disks", &order).await;
+        match reply.status.as_u16() {
+            200 => {
+                let id = reply.json["id"].as_str().unwrap_or_default().to_owned();
+                let told = format!("create disk {id}");
+                self.disks.insert(id, None);
+                Ok(told)
+            }
+            409 | 503 => Ok(format!("create of a disk refused: {}", reply.json)),
+            _ => Err(format!("a create of a disk was answered {}: {}", reply.status, reply.json)),
+        }
+    }
+
+    /// Grows a disk, or deletes it.
+    async fn disk_change(&mut self) -> Result<String, String> {
+        let Some(id) = self.pick_disk() else { return Ok("no disk to change".into()) };
+        let (user, path) = (self.user().await, format!("/api/v1/disks/{id}"));
+        let reply = if self.draw.below(2) == 0 {
+            user.delete(&path).await
+        } else {
+            user.patch(&path, &serde_json::json!({ "size": 1 + self.draw.below(200) })).await
+        };
+        match reply.status.as_u16() {
+            200 | 404 | 409 | 422 | 503 => Ok(format!("change of disk {id}: {}", reply.status)),
+            _ => Err(format!("a change of a disk was answered {}: {}", reply.status, reply.json)),
+        }
+    }
+
+    /// Every disk, against the invariants; what they hold of the host in GB.
+    async fn check_disks(&mut self) -> Result<u32, String> {
+        let error = |error: podbay_store::StoreError| format!("rows: {error}");
+        let mut tx = self.server.app.store.reader().await.map_err(error)?;
+        let mut held = 0;
+        for (text, born) in &mut self.disks {
+            let id = DiskId::from_stored(text.clone());
+            let disk = tx.disk_get(&id).await.map_err(error)?;
+            let disk = disk.ok_or_else(|| format!("P2: the accepted disk {id} has no row"))?;
+            let open: Vec<Interval> = tx.usage_list(&id).await.map_err(error)?;
+            let open: Vec<_> = open.into_iter().filter(|one| one.ended_at.is_none()).collect();
+            let is_active = disk.status() == PodStatus::Active;
+            if open.len() != usize::from(is_active) || open.iter().any(|one| one.price != disk.price()) {
+                return Err(format!("B1: the disk {id} is {} and billed {open:?}", disk.status()));
+            }
+            let volume = self.server.world.volume(&disk.volume_name()).map(|volume| volume.born);
+            if is_active {
+                let first = *born.get_or_insert(volume.unwrap_or(0));
+                if volume != Some(first) {
+                    return Err(format!("D1: the data of {id} was {first} and is {volume:?}"));
+                }
+            }
+            let attached = tx.attachments_of_disks(std::slice::from_ref(&id)).await.map_err(error)?;
+            if disk.terminated_at.is_none() {
+                held += disk.size_gb;
+            }
+            if disk.desired == podbay_core::disk::Desired::Gone && !attached.is_empty() {
+                return Err(format!("D2: {id} is deleted and attached: {attached:?}"));
+            }
+        }
+        Ok(held)
+    }
+
     /// Drops the server after it has waited a drawn number of times within a pass.
     async fn crash(&mut self) -> Result<String, String> {
         let polls = self.draw.below(14);
@@ -275,7 +353,8 @@ impl Run {
             };
             self.check_pod(pod, intervals)?;
         }
-        self.check_places(pods.values().map(|(pod, _)| pod)).await
+        let disks_gb = self.check_disks().await?;
+        self.check_places(pods.values().map(|(pod, _)| pod), disks_gb).await
     }
 
     async fn pods(&self) -> Result<BTreeMap<String, (Pod, Vec<Interval>)>, String> {
@@ -314,7 +393,11 @@ impl Run {
         Ok(())
     }
 
-    async fn check_places<'p>(&self, pods: impl Iterator<Item = &'p Pod>) -> Result<(), String> {
+    async fn check_places<'p>(
+        &self,
+        pods: impl Iterator<Item = &'p Pod>,
+        disks_gb: u32,
+    ) -> Result<(), String> {
         let error = |error: podbay_store::StoreError| format!("rows: {error}");
         let mut tx = self.server.app.store.reader().await.map_err(error)?;
         let facts = tx.host_get(&self.server.app.host).await.map_err(error)?.unwrap_or_default();
@@ -322,8 +405,11 @@ impl Run {
         let held: Vec<&Pod> = pods.filter(|pod| pod.placement.is_some()).collect();
         let vcpus: u32 = held.iter().map(|pod| pod.spec.vcpus).sum();
         let memory: u32 = held.iter().map(|pod| pod.spec.memory_gb).sum();
-        if (vcpus + free.vcpus, memory + free.memory_gb) != (facts.vcpus, facts.memory_gb) {
-            return Err(format!("A2: {vcpus} vCPU and {memory} GB are held, {} are free", free.describe()));
+        let disk = disks_gb + held.iter().map(|pod| pod.spec.disk_gb).sum::<u32>();
+        let sums = (vcpus + free.vcpus, memory + free.memory_gb, disk + free.disk_gb);
+        if sums != (facts.vcpus, facts.memory_gb, facts.disk_gb) {
+            let free = free.describe();
+            return Err(format!("A2: {vcpus} vCPU, {memory} GB, {disk} GB disk are held, {free} are free"));
         }
         let ports = tx.port_list(&self.server.app.host).await.map_err(error)?;
         let stray = ports.iter().find(|(_, _, owner)| held.iter().all(|pod| pod.id != *owner));
@@ -350,6 +436,30 @@ impl Run {
         }
     }
 
+    async fn restless_disks(&self) -> Result<Option<String>, String> {
+        let error = |error: podbay_store::StoreError| format!("rows: {error}");
+        let mut tx = self.server.app.store.reader().await.map_err(error)?;
+        let mut have: BTreeSet<String> =
+            self.server.world.volumes().iter().map(|volume| volume.spec.name.clone()).collect();
+        let mut wanted = BTreeSet::new();
+        for text in self.disks.keys() {
+            let disk = tx.disk_get(&DiskId::from_stored(text.clone())).await.map_err(error)?;
+            let Some(disk) = disk else { continue };
+            match disk.status() {
+                PodStatus::Active => {
+                    wanted.insert(disk.volume_name());
+                }
+                // A create that was refused for good may have had a late one before it.
+                PodStatus::Error => {
+                    have.remove(&disk.volume_name());
+                }
+                PodStatus::Terminated => {}
+                other => return Ok(Some(format!("the disk {} is {other}", disk.id))),
+            }
+        }
+        Ok((have != wanted).then(|| format!("P4: volumes {have:?}, rows want {wanted:?}")))
+    }
+
     /// Why things are not as they are wanted.
     async fn restless(&self) -> Result<Option<String>, String> {
         let pods = self.pods().await?;
@@ -374,6 +484,9 @@ impl Run {
                 }
                 Resource::Absent => {}
             }
+        }
+        if let Some(why) = self.restless_disks().await? {
+            return Ok(Some(why));
         }
         let have: BTreeSet<String> =
             self.server.world.machines().iter().map(|machine| machine.spec.name.clone()).collect();

@@ -32,6 +32,9 @@ pub struct Walk {
     /// The client's own short id of the offer, and the pod; "" until a step has found them.
     offer: String,
     pod: String,
+    /// The same for disks.
+    disk_offer: String,
+    disk: String,
 }
 
 pub type Step = (&'static str, fn(&mut Walk) -> Result<()>);
@@ -103,7 +106,17 @@ fn prepare(engine: &Engine) -> Result<Walk> {
     // The client has no command for keys; a person does this once on the page.
     let body = json!({ "name": "walk", "publicKey": key.public });
     server.api.call("POST", "/api/v1/ssh_keys/", Some(&body))?.ok("POST ssh_keys")?;
-    Ok(Walk { engine: engine.clone(), server, key, client, home, offer: String::new(), pod: String::new() })
+    Ok(Walk {
+        engine: engine.clone(),
+        server,
+        key,
+        client,
+        home,
+        offer: String::new(),
+        pod: String::new(),
+        disk_offer: String::new(),
+        disk: String::new(),
+    })
 }
 
 impl Walk {

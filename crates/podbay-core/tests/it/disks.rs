@@ -48,7 +48,7 @@ struct Life {
     /// The data on the volume: the number of the create that made it.
     volume: Option<u32>,
     taken_away: Option<u32>,
-    /// It was brought back, and nobody has looked since.
+    /// It was brought back, and the row does not know yet.
     unseen: bool,
     creates: u32,
     billed: bool,
@@ -142,6 +142,7 @@ impl Life {
         }
         let status = self.disk.status();
         let effects = learn(&mut self.disk, learned, self.now);
+        self.unseen &= !matches!(self.disk.volume, Resource::Present(_));
         match effects.usage {
             Some(UsageChange::Open { price, .. }) => {
                 assert!(!self.billed, "{step:?} bills twice");
@@ -191,7 +192,6 @@ impl Life {
                 _ => {}
             }
         }
-        self.unseen &= failed.is_some();
         let name = self.disk.volume_name();
         let fact = self.volume.map(|_| VolumeFact { name, held_gb: None });
         match step {
@@ -279,7 +279,7 @@ fn events() -> impl Strategy<Value = Event> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 6000, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Safety is asserted at every event; then liveness: once all goes well the disk comes to
     /// rest, and a delete ends it.

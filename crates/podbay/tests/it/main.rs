@@ -2,6 +2,7 @@
 //! exit code out. The server is a script of answers (see [`stub`]).
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod disks;
 mod keys;
 mod pods;
 mod run;
