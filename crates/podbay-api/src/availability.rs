@@ -68,6 +68,7 @@ pub struct GpuAvailability {
 
 /// An offer of persistent disks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct DiskAvailability {
     /// Id of the offer.
@@ -86,7 +87,7 @@ pub struct DiskAvailability {
     /// Whether one can be had now.
     pub stock_status: Term<StockStatus>,
     /// Security class.
-    pub security: Option<Term<Security>>,
+    pub security: Term<Security>,
     /// Whether several pods may have one at once.
     pub is_multinode: bool,
 }

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 /// A persistent disk (`APIDiskConfig`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "APIDiskConfig"))]
 #[serde(rename_all = "camelCase")]
 pub struct Disk {
     /// Id: letters and digits only.
@@ -53,6 +54,7 @@ pub struct Disk {
 
 /// What else there is to know of a disk.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct DiskInfo {
     /// ISO 3166 country.
@@ -64,14 +66,17 @@ pub struct DiskInfo {
     /// Whether several pods may have it at once.
     pub is_multinode: bool,
     /// Whether the storage driver holds it to its size; null until the disk is there (an addition).
+    #[cfg_attr(feature = "openapi", schemars(extend("x-podbay-addition" = true)))]
     pub size_held: Option<bool>,
     /// Why it is in ERROR (an addition).
+    #[cfg_attr(feature = "openapi", schemars(extend("x-podbay-addition" = true)))]
     pub failure: Option<String>,
 }
 
 /// An order of a disk. Keys that are none of these are ignored at this level, and refused in
 /// `disk`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "CreateDiskRequest"))]
 pub struct CreateDisk {
     /// What is ordered.
     pub disk: DiskRequest,
@@ -83,9 +88,15 @@ pub struct CreateDisk {
 
 /// What is ordered. Most of it repeats the offer; whether it fits one is for the server to judge.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(
+    feature = "openapi",
+    derive(schemars::JsonSchema),
+    schemars(rename = "DiskRequestConfig", deny_unknown_fields)
+)]
 #[serde(rename_all = "camelCase")]
 pub struct DiskRequest {
     /// GB.
+    #[cfg_attr(feature = "openapi", schemars(range(min = 1, max = limits::SIZE_MAX)))]
     pub size: u32,
     /// Display name; the server makes one up if there is none.
     pub name: Option<String>,
@@ -128,11 +139,14 @@ fn disk(fields: &mut Fields<'_>) -> Option<DiskRequest> {
 
 /// A change of a disk: at least one of the two.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct PatchDisk {
     /// New name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// New size in GB; not smaller than the present one (an addition).
+    #[cfg_attr(feature = "openapi", schemars(range(min = 1, max = limits::SIZE_MAX)))]
+    #[cfg_attr(feature = "openapi", schemars(extend("x-podbay-addition" = true)))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<u32>,
 }

@@ -4,13 +4,15 @@
 //! `PODBAY_ENGINE_URL`. Lists and tables are given as inline TOML. This is the one module that
 //! reads the environment.
 
+mod disks;
 mod limits;
 
+pub use disks::DisksConfig;
 pub use limits::LimitsConfig;
 
 use podbay_core::place::{CpuSize, Terms};
 use podbay_core::published::{GpuType, ImageName, Region, Security};
-use podbay_core::{Micros, PricePerHour, limits};
+use podbay_core::{Micros, PricePerHour};
 use podbay_provider::Credentials;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -108,16 +110,6 @@ pub struct BillingConfig {
     pub unlimited_balance_usd: f64,
 }
 
-/// `[disks]`, the persistent ones
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct DisksConfig {
-    /// Size in GB that the offer names as the default.
-    pub size_default_gb: u32,
-    /// Largest size of one disk in GB.
-    pub size_max_gb: u32,
-}
-
 /// `[place]`
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -201,12 +193,6 @@ impl Default for PortsConfig {
 impl Default for PricesConfig {
     fn default() -> Self {
         Self { vcpu: 0.02, memory_gb: 0.003, disk_gb: 0.0001, gpu_default: 1.0, gpu: BTreeMap::new() }
-    }
-}
-
-impl Default for DisksConfig {
-    fn default() -> Self {
-        Self { size_default_gb: 100, size_max_gb: 10_000 }
     }
 }
 
@@ -368,16 +354,7 @@ impl Config {
                 "two sizes have the same CPUs and memory, and would be the same offer",
             );
         }
-        let DisksConfig { size_default_gb, size_max_gb } = self.disks;
-        if size_default_gb == 0 || size_default_gb > size_max_gb || size_max_gb > limits::SIZE_MAX {
-            return Err(ConfigError::Value {
-                key: "disks",
-                text: format!(
-                    "`size_default_gb` must be at least 1 and not above `size_max_gb`, and that not above {}",
-                    limits::SIZE_MAX
-                ),
-            });
-        }
+        self.disks.check()?;
         if self.images.is_empty() || self.images.contains_key(&ImageName::CustomTemplate) {
             return wrong("images", "name at least one published image, and not `custom_template`");
         }

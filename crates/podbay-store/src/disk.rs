@@ -2,11 +2,26 @@
 
 use crate::account::bound;
 use crate::pod::seen;
-use crate::usage::IN_LIST;
-use crate::{Page, Result, StoreError, Tx, all, exec, json, number, opt, to_json};
+use crate::{
+    IN_LISTS, Page, Result, StoreError, Tx, all, exec, in_list, in_lists, json, number, opt, placeholders,
+    to_json,
+};
 use podbay_core::disk::{Attachment, Desired, Disk};
 use podbay_core::{DiskId, HostId, Micros, PodId, TeamId, Timestamp, UserId};
 use std::collections::HashMap;
+use std::sync::LazyLock;
+
+static OF_PODS: LazyLock<[String; 2]> = LazyLock::new(|| attachments_by("pod_id", "position"));
+static OF_DISKS: LazyLock<[String; 2]> = LazyLock::new(|| attachments_by("disk_id", "pod_id"));
+
+fn attachments_by(column: &str, order: &str) -> [String; 2] {
+    IN_LISTS.map(|size| {
+        let ids = placeholders(1, size);
+        format!(
+            "SELECT pod_id, disk_id, mount_path FROM attachments WHERE {column} IN ({ids}) ORDER BY {column}, {order}"
+        )
+    })
+}
 
 #[derive(sqlx::FromRow)]
 struct DiskRow {
@@ -262,9 +277,7 @@ impl Tx {
     /// # Errors
     /// The database refuses.
     pub async fn attachments_of_pods(&mut self, pods: &[PodId]) -> Result<Vec<Attachment>> {
-        let sql = "SELECT pod_id, disk_id, mount_path FROM attachments WHERE pod_id IN \
-                   ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) ORDER BY pod_id, position";
-        self.attachments(sql, pods).await
+        self.attachments(&OF_PODS, pods).await
     }
 
     /// The attachments of some disks.
@@ -272,41 +285,17 @@ impl Tx {
     /// # Errors
     /// The database refuses.
     pub async fn attachments_of_disks(&mut self, disks: &[DiskId]) -> Result<Vec<Attachment>> {
-        let sql = "SELECT pod_id, disk_id, mount_path FROM attachments WHERE disk_id IN \
-                   ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) ORDER BY disk_id, pod_id";
-        self.attachments(sql, disks).await
+        self.attachments(&OF_DISKS, disks).await
     }
 
-    async fn attachments<I: AsRef<str> + Sync>(
+    async fn attachments<I: AsRef<str>>(
         &mut self,
-        sql: &'static str,
+        queries: &'static [String; 2],
         ids: &[I],
     ) -> Result<Vec<Attachment>> {
         let mut found = Vec::new();
-        for chunk in ids.chunks(IN_LIST) {
-            // One text for every length: the missing ids are empty, and nothing has that id.
-            let id = |at: usize| chunk.get(at).map_or("", AsRef::as_ref);
-            let rows = all!(
-                self,
-                AttachmentRow,
-                sql,
-                id(0),
-                id(1),
-                id(2),
-                id(3),
-                id(4),
-                id(5),
-                id(6),
-                id(7),
-                id(8),
-                id(9),
-                id(10),
-                id(11),
-                id(12),
-                id(13),
-                id(14),
-                id(15)
-            )?;
+        for (size, ids) in in_lists(ids.iter().map(AsRef::as_ref).collect()) {
+            let rows = in_list!(self, AttachmentRow, fetch_all, &queries[size], [], ids)?;
             found.extend(rows.into_iter().map(Attachment::from));
         }
         Ok(found)

@@ -1,6 +1,6 @@
 //! Intervals of usage of pods and disks: opened, closed once, summed elsewhere.
 
-use crate::{IN_LISTS, Result, StoreError, Tx, exec, in_list, in_lists, opt, placeholders};
+use crate::{IN_LISTS, Result, StoreError, Tx, all, exec, in_list, in_lists, opt, placeholders};
 use podbay_core::usage::{Interval, UsageState};
 use podbay_core::{Micros, PodId, PricePerHour, Timestamp};
 use std::collections::HashMap;

@@ -300,7 +300,7 @@ impl Client {
 
     /// Live disks, all of them.
     pub async fn disks_all(&self) -> Result<Vec<Disk>, Error> {
-        self.all(&["disks"]).await
+        self.rows(&["disks"], Vec::new()).try_collect().await
     }
 
     /// One live disk.

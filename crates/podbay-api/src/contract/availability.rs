@@ -3,11 +3,13 @@
 use super::words::Words;
 use super::{Operation, get, list, number, one_of, text};
 use crate::NumberedPage;
-use crate::availability::{GpuAvailability, OfferMap, PriceSummary};
-use crate::paths::{AVAILABILITY, AVAILABILITY_GPU_SUMMARY, AVAILABILITY_GPUS, AVAILABILITY_MULTI_NODE};
+use crate::availability::{DiskAvailability, GpuAvailability, OfferMap, PriceSummary};
+use crate::paths::{
+    AVAILABILITY, AVAILABILITY_DISKS, AVAILABILITY_GPU_SUMMARY, AVAILABILITY_GPUS, AVAILABILITY_MULTI_NODE,
+};
 use podbay_core::limits::{PAGE_SIZE_LEGACY_MAX, PAGE_SIZE_MAX};
 use podbay_core::published::{GpuType, Region, Security, Socket};
-use serde_json::json;
+use serde_json::{Value, json};
 
 pub(super) fn operations() -> Vec<Operation> {
     vec![
@@ -25,12 +27,22 @@ pub(super) fn operations() -> Vec<Operation> {
         .gives::<NumberedPage<GpuAvailability>>(),
         get(AVAILABILITY_GPU_SUMMARY, "getPriceSummary", "Prices by GPU type, count and region")
             .gives::<PriceSummary>(),
+        get(AVAILABILITY_DISKS, "listDiskOffers", "Offers of persistent disks")
+            .about("With what fits now. Prices are per GB and hour.")
+            .asks("regions", "Any of these regions.", &list(&one_of(&Region::words())))
+            .asks("data_center_id", "Data centre.", &text())
+            .asks("cloud_id", "One offer.", &text())
+            .asks("page", "Which page, counted from 1.", &number(1, 1))
+            .asks("page_size", "Rows of a page.", &page_size(PAGE_SIZE_MAX))
+            .gives::<NumberedPage<DiskAvailability>>(),
     ]
 }
 
+fn page_size(most: u32) -> Value {
+    json!({ "type": "integer", "minimum": 1, "maximum": most, "default": most })
+}
+
 fn filtered(operation: Operation, page_size_max: u32) -> Operation {
-    let size = json!({
-        "type": "integer", "minimum": 1, "maximum": page_size_max, "default": page_size_max });
     operation
         .asks("regions", "Any of these regions.", &list(&one_of(&Region::words())))
         .asks("gpu_count", "GPUs of the offer.", &json!({ "type": "integer", "minimum": 1 }))
@@ -41,5 +53,5 @@ fn filtered(operation: Operation, page_size_max: u32) -> Operation {
         .asks("cloud_id", "One offer.", &text())
         .asks("disks", "Only where these disks are.", &list(&text()))
         .asks("page", "Which page, counted from 1.", &number(1, 1))
-        .asks("page_size", "Rows of a page.", &size)
+        .asks("page_size", "Rows of a page.", &page_size(page_size_max))
 }

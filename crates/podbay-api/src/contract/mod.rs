@@ -9,6 +9,7 @@
 mod api_keys;
 mod availability;
 mod billing;
+mod disks;
 mod document;
 mod errors;
 mod links;
@@ -35,6 +36,7 @@ fn operations() -> Vec<Operation> {
     [
         availability::operations(),
         pods::operations(),
+        disks::operations(),
         ssh_keys::operations(),
         users::operations(),
         teams::operations(),

@@ -66,7 +66,7 @@ pub async fn disk_create(app: &App, actor: &Actor, order: CreateDisk) -> Result<
         terminated_at: None,
         id,
     };
-    let created = app.store.write(move |tx| {
+    let created = app.write_once(actor, move |tx| {
         Box::pin(async move {
             if let Some(team) = &disk.team_id {
                 sharing::admit_member(tx, team, &disk.user_id).await?;
@@ -79,12 +79,12 @@ pub async fn disk_create(app: &App, actor: &Actor, order: CreateDisk) -> Result<
             tx.disk_insert(&disk).await?;
             let text = format!("{}, {} GB", disk.name, disk.size_gb);
             tx.disk_event_insert(&disk.id, now, "disk.created", &text).await?;
-            Ok::<_, Error>(disk)
+            Ok::<_, Error>(Shown { disk, pods: Vec::new() })
         })
     });
-    let disk = created.await?;
-    app.driver.wake(&disk.id);
-    Ok(Shown { disk, pods: Vec::new() })
+    let shown = created.await?;
+    app.driver.wake(&shown.disk.id);
+    Ok(shown)
 }
 
 /// Whether the order matches the offer; the team that it names.
@@ -340,8 +340,12 @@ pub(super) async fn attach(tx: &mut Tx, pod: &Pod, ids: &[String]) -> Result<(),
 /// # Errors
 /// The database does not answer.
 pub async fn attached(app: &App, pods: &[Pod]) -> Result<HashMap<PodId, Vec<Attached>>, Error> {
+    attached_in(&mut app.store.reader().await?, pods).await
+}
+
+/// The same, as the transaction sees it.
+pub(super) async fn attached_in(tx: &mut Tx, pods: &[Pod]) -> Result<HashMap<PodId, Vec<Attached>>, Error> {
     let ids: Vec<PodId> = pods.iter().map(|pod| pod.id.clone()).collect();
-    let mut tx = app.store.reader().await?;
     let attachments = tx.attachments_of_pods(&ids).await?;
     let mut disks: Vec<DiskId> = attachments.iter().map(|attachment| attachment.disk_id.clone()).collect();
     disks.sort();

@@ -2,7 +2,7 @@
 
 use super::error::wrong_value;
 use super::offers::{Stocked, offers};
-use super::{Actor, App, Error, sharing, wallet};
+use super::{Actor, App, Error, disks, sharing, wallet};
 use podbay_api::FieldError;
 use podbay_api::pods::{CreatePod, PodRequest};
 use podbay_core::place::Terms;
@@ -14,13 +14,22 @@ use podbay_provider::Logs;
 use podbay_store::{Event, HistorySort, Page, Tx};
 use std::collections::HashMap;
 
+/// A pod that was just ordered, and its disks.
+#[derive(Clone, Debug)]
+pub struct Ordered {
+    /// The pod.
+    pub pod: Pod,
+    /// Its disks, under its id.
+    pub attached: HashMap<PodId, Vec<disks::Attached>>,
+}
+
 /// Orders a pod.
 ///
 /// # Errors
 /// [`Error::Invalid`] for what does not match an offer, and for a team or members that are none;
 /// [`Error::PaymentRequired`]; [`Error::Conflict`] when nothing is free or the price is above
 /// `max_price`.
-pub async fn pod_create(app: &App, actor: &Actor, order: CreatePod) -> Result<Pod, Error> {
+pub async fn pod_create(app: &App, actor: &Actor, order: CreatePod) -> Result<Ordered, Error> {
     let (stocked, terms, free) = offers(app).await?;
     let chosen = stocked.into_iter().find(|stocked| stocked.offer.cloud_id == order.pod.cloud_id);
     let chosen = chosen.ok_or_else(|| {
@@ -42,21 +51,22 @@ pub async fn pod_create(app: &App, actor: &Actor, order: CreatePod) -> Result<Po
     let pod = Pod { team_id, ..made };
     let (ports, prepaid) = (app.config.ports, app.config.billing.prepaid);
     let start = app.chance.port(ports.first, ports.last);
-    let disks = order.disks.unwrap_or_default();
+    let disk_ids = order.disks.unwrap_or_default();
     let created = app.write_once(actor, move |tx| {
         Box::pin(async move {
             sharing::admit(tx, &pod, &sharing).await?;
             wallet::afford(tx, prepaid, &pod.owner(), now).await?;
             // What a disk is locked for must not wait for the host's row.
-            super::disks::attach(tx, &pod, &disks).await?;
+            disks::attach(tx, &pod, &disk_ids).await?;
             let pod = insert(tx, pod, chosen, ports.first..=ports.last, start, now).await?;
             sharing::share(tx, &pod, &sharing, now).await?;
-            Ok::<_, Error>(pod)
+            let attached = disks::attached_in(tx, std::slice::from_ref(&pod)).await?;
+            Ok::<_, Error>(Ordered { pod, attached })
         })
     });
-    let pod = created.await?;
-    app.driver.wake(&pod.id);
-    Ok(pod)
+    let ordered = created.await?;
+    app.driver.wake(&ordered.pod.id);
+    Ok(ordered)
 }
 
 fn empty_placement(app: &App) -> Placement {

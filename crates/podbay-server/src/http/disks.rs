@@ -3,7 +3,9 @@
 use super::body::Body;
 use super::cache::cached;
 use super::params::{Id, Params};
+use super::reply::kept;
 use super::view;
+use crate::app::once::Replay;
 use crate::app::{Actor, App, Error, disks};
 use axum::extract::State;
 use axum::http::Uri;
@@ -19,6 +21,12 @@ use std::sync::Arc;
 
 type AppState = State<Arc<App>>;
 type Caller = Extension<Actor>;
+
+impl Replay for disks::Shown {
+    fn replay(&self, app: &App) -> Result<(u16, String), Error> {
+        kept(Ok(view::disk(app, self)))
+    }
+}
 
 pub(super) async fn list(
     State(app): AppState,

@@ -22,9 +22,9 @@ use std::sync::Arc;
 type AppState = State<Arc<App>>;
 type Caller = Extension<Actor>;
 
-impl Replay for podbay_core::pod::Pod {
+impl Replay for pods::Ordered {
     fn replay(&self, app: &App) -> Result<(u16, String), Error> {
-        kept(Ok(view::pod(app, self)))
+        kept(Ok(view::pod(app, &self.pod, &self.attached)))
     }
 }
 
@@ -50,9 +50,8 @@ pub(super) async fn create(
     Body(body): Body,
 ) -> Result<Json<Pod>, Error> {
     let order = CreatePod::parse(&body)?;
-    let pod = pods::pod_create(&app, &actor, order).await?;
-    let attached = disks::attached(&app, std::slice::from_ref(&pod)).await?;
-    Ok(Json(view::pod(&app, &pod, &attached)))
+    let ordered = pods::pod_create(&app, &actor, order).await?;
+    Ok(Json(view::pod(&app, &ordered.pod, &ordered.attached)))
 }
 
 pub(super) async fn status(

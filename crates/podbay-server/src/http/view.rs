@@ -142,7 +142,7 @@ pub(super) fn disk_offer(app: &App, terms: &Terms, facts: &HostFacts, free: &Fre
             additional_info: Some(format!("sizes in GB (2^30 bytes) are {held}")),
         },
         stock_status: if room > 0 { StockStatus::Available } else { StockStatus::Unavailable }.into(),
-        security: Some(terms.security.into()),
+        security: terms.security.into(),
         is_multinode: true,
     }
 }

@@ -5,6 +5,7 @@ use axum::http::{Method, StatusCode, Uri};
 use podbay_api::api_keys::CreateApiKey;
 use podbay_api::billing::AddCredit;
 use podbay_api::client::{Client, HistoryQuery, OfferFilter};
+use podbay_api::disks::{CreateDisk, PatchDisk};
 use podbay_api::paths;
 use podbay_api::pods::CreatePod;
 use podbay_api::ssh_keys::AddSshKey;
@@ -77,6 +78,17 @@ async fn call_everything(client: &Client) {
     client.api_key_revoke("ID").await.unwrap_err();
 }
 
+async fn call_disks(client: &Client) {
+    let order = CreateDisk::parse(&TestServer::disk_order(1)).unwrap();
+    client.disk_offers().await.unwrap_err();
+    client.disks_all().await.unwrap_err();
+    client.disk("ID").await.unwrap_err();
+    client.disk_create(&order).await.unwrap_err();
+    client.disk_update("ID", &PatchDisk::default()).await.unwrap_err();
+    client.disk_delete("ID").await.unwrap_err();
+    client.disk_events("ID", 0, 1).await.unwrap_err();
+}
+
 async fn call_teams(client: &Client) {
     let invite = Invite { role: None, email: None, expires_in_hours: None };
     client.teams().await.unwrap_err();
@@ -96,6 +108,7 @@ async fn call_teams(client: &Client) {
 async fn every_route_has_a_call() {
     let (client, seen) = recorder().await;
     call_everything(&client).await;
+    call_disks(&client).await;
     call_teams(&client).await;
     let seen = seen.lock().unwrap();
     for route in routes().into_iter().filter(|route| !NOT_FOR_PROGRAMS.contains(&route.path)) {
