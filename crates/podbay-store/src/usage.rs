@@ -85,7 +85,8 @@ impl Tx {
     /// # Errors
     /// The database refuses.
     pub async fn usage_list(&mut self, of: &(impl AsRef<str> + Sync)) -> Result<Vec<Interval>> {
-        let sql = "SELECT pod_id, state, price, started_at, ended_at FROM usage_intervals WHERE pod_id = $1 ORDER BY seq";
+        let sql = "SELECT pod_id, state, price, started_at, ended_at FROM usage_intervals \
+                   WHERE pod_id = $1 ORDER BY seq";
         all!(self, UsageRow, sql, of.as_ref())?.iter().map(Interval::try_from).collect()
     }
 

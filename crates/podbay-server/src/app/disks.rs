@@ -171,8 +171,8 @@ async fn locked(tx: &mut Tx, user: &UserId, id: &str) -> Result<Disk, Error> {
 /// Renames a disk, or grows it: what it holds of the host and its price change at once.
 ///
 /// # Errors
-/// [`Error::NotFound`]; [`Error::PaymentRequired`]; [`Error::Invalid`] for a smaller size; [`Error::Conflict`] for one that
-/// does not fit, or that the engine cannot give.
+/// [`Error::NotFound`]; [`Error::PaymentRequired`]; [`Error::Invalid`] for a smaller size;
+/// [`Error::Conflict`] for one that does not fit, or that the engine cannot give.
 pub async fn disk_update(app: &App, actor: &Actor, id: &str, change: PatchDisk) -> Result<Shown, Error> {
     let (user, now, id, most) = (actor.user.clone(), app.now(), id.to_owned(), app.config.disks.size_max_gb);
     let prepaid = app.config.billing.prepaid;
