@@ -18,7 +18,13 @@ def filter_case(context, case):
 
 @schemathesis.hook
 def map_case(context, case):
-    """Of the orders that the schema allows, those with a long name or none choose nothing."""
+    """Of the orders that the schema allows, those with a long name or none choose nothing.
+
+    A key that comes twice with the same content is answered with what was made the first time, also when that
+    has been deleted since: a walk through what it made would then begin with something that is gone.
+    """
+    if case.headers and case.meta.generation.mode.is_positive:
+        case.headers.pop("Idempotency-Key", None)
     is_order = case.operation.label == "POST /api/v1/pods" and isinstance(case.body, dict)
     if is_order and case.meta.generation.mode.is_positive and len(case.body["pod"].get("name") or "") != 1:
         case.body = {key: case.body[key] for key in ("pod", "provider")}

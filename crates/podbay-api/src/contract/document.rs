@@ -123,6 +123,9 @@ impl Makers {
             .map(|name| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }))
             .collect();
         parameters.extend(operation.query.iter().cloned());
+        if operation.method == "post" {
+            parameters.push(idempotency_key());
+        }
         let mut responses = errors::responses(operation, permission.is_some());
         let content = match operation.gives {
             Reply::Json(make) => json!({ "application/json": { "schema": make(&mut self.replies) } }),
@@ -170,6 +173,18 @@ impl Makers {
         }
         schemas
     }
+}
+
+/// What every call that makes something may carry.
+fn idempotency_key() -> Value {
+    json!({
+        "name": "Idempotency-Key",
+        "in": "header",
+        "description": "A new key for each thing that is to be made. A call that is repeated with its key is \
+            answered again and not done again; a key with another call is refused.",
+        "schema": { "type": "string", "pattern": "^[!-~]{1,255}$" },
+        ADDITION: true,
+    })
 }
 
 /// Properties whose names end in `At` or `_at` are moments everywhere in the contract; and what is

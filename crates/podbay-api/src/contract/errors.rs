@@ -31,6 +31,7 @@ pub(super) fn responses(operation: &Operation, needs_key: bool) -> Map<String, V
         may(422, "Fields are wrong; all of them are named.");
     }
     if operation.takes.is_some() {
+        may(408, "The body did not arrive in time.");
         may(413, &format!("The body is larger than {BODY_BYTES_MAX} bytes."));
     }
     if operation.method != "get" {

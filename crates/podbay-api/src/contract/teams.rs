@@ -66,6 +66,7 @@ fn of_invitations() -> Vec<Operation> {
             .takes::<AcceptInvitation>(json!({ "name": "eve", "email": "eve@example.org" }))
             .refuses(401, "The key that was given is none.")
             .refuses(403, "The key that was given lacks the permission that the text names.")
+            .refuses(429, "Too many calls. `Retry-After` says when to try again.")
             .refuses(503, "It cannot be done now. `Retry-After` says when to try again.")
             .gives::<Joined>()
             .ours(),

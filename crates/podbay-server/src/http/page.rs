@@ -80,7 +80,11 @@ impl<'a> Page<'a> {
         };
         self.put("<h4>Parameters</h4><ul>");
         for parameter in parameters {
-            let place = if parameter["in"] == "path" { ", in the path" } else { "" };
+            let place = match text(&parameter["in"]) {
+                "path" => ", in the path",
+                "header" => ", a header",
+                _ => "",
+            };
             self.put(&format!(
                 "<li><code>{}</code> <em>{}{place}</em>",
                 escape(text(&parameter["name"])),
