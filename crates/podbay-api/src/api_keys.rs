@@ -64,7 +64,7 @@ pub struct CreateApiKey {
     pub expires_at: Option<Timestamp>,
 }
 
-fn time<S: Serializer>(at: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn time<S: Serializer>(at: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
     at.map(|at| at.to_string()).serialize(serializer)
 }
 
@@ -76,19 +76,21 @@ impl CreateApiKey {
     pub fn parse(body: &Value) -> Result<Self, Vec<FieldError>> {
         parse(body, |fields: &mut Fields<'_>| {
             let name = fields.required("name", crate::check::name);
-            let scopes = fields.required_object("scopes", |scopes| {
-                let levels = Scope::ALL.map(|scope| (scope, scopes.optional(scope.name(), level)));
-                scopes.deny_others();
-                let set = |sum: Scopes, (scope, level): (Scope, Option<Level>)| {
-                    sum.with(scope, level.unwrap_or_default())
-                };
-                Some(levels.into_iter().fold(Scopes::default(), set))
-            });
+            let scopes = fields.required_object("scopes", scopes);
             let expires_at = fields.optional("expiresAt", moment);
             fields.deny_others();
             Some(Self { name: name?, scopes: scopes?, expires_at })
         })
     }
+}
+
+/// Levels by scope; a scope that is not named is `none`.
+pub(crate) fn scopes(fields: &mut Fields<'_>) -> Option<Scopes> {
+    let levels = Scope::ALL.map(|scope| (scope, fields.optional(scope.name(), level)));
+    fields.deny_others();
+    let set =
+        |sum: Scopes, (scope, level): (Scope, Option<Level>)| sum.with(scope, level.unwrap_or_default());
+    Some(levels.into_iter().fold(Scopes::default(), set))
 }
 
 fn level(value: &Value) -> Outcome<Level> {
@@ -100,7 +102,7 @@ fn level(value: &Value) -> Outcome<Level> {
     }
 }
 
-fn moment(value: &Value) -> Outcome<Timestamp> {
+pub(crate) fn moment(value: &Value) -> Outcome<Timestamp> {
     let parsed = value.as_str().and_then(|text| text.parse::<jiff::Timestamp>().ok());
     parsed
         .map(|at| Timestamp::from_millis(at.as_millisecond()))

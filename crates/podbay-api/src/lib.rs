@@ -19,6 +19,7 @@ pub mod contract;
 pub mod disks;
 pub mod error;
 pub mod events;
+pub mod logins;
 pub mod page;
 pub mod paths;
 pub mod pods;

@@ -68,6 +68,23 @@ pub const API_KEYS: &str = "/api_keys";
 /// One API key: DELETE revokes (an addition).
 pub const API_KEY: &str = "/api_keys/{id}";
 
+/// Begins a login. Needs no key.
+pub const LOGIN_BEGIN: &str = "/auth_challenge/generate";
+/// How a login went. Needs the login's own token.
+pub const LOGIN_STATUS: &str = "/auth_challenge/status";
+/// Approves a login (an addition).
+pub const LOGIN_APPROVE: &str = "/auth_challenge/approve";
+/// Refuses a login (an addition).
+pub const LOGIN_REFUSE: &str = "/auth_challenge/refuse";
+/// Multi-machine offers, as a map (legacy).
+pub const AVAILABILITY_CLUSTERS: &str = "/availability/clusters";
+/// Price summary of offers of several machines.
+pub const AVAILABILITY_MULTI_NODE_SUMMARY: &str = "/availability/multi-node-summary";
+
+/// The page on which a login is approved. Not below [`BASE`], and needs no key.
+pub const LOGIN_PAGE: &str = "/dashboard/tokens/challenge";
+/// The offers as SkyPilot's catalog. Not below [`BASE`].
+pub const SKYPILOT_CATALOG: &str = "/skypilot/vms.csv";
 /// Whether the process is up. Not below [`BASE`], and needs no key.
 pub const HEALTHZ: &str = "/healthz";
 /// Whether it can serve. Not below [`BASE`], and needs no key.

@@ -11,6 +11,7 @@ pub mod id;
 pub mod key;
 pub mod limits;
 pub mod owner;
+pub mod login;
 pub mod permission;
 pub mod place;
 pub mod pod;
@@ -22,6 +23,7 @@ pub use id::{
     ApiKeyId, CreditId, DiskId, HostId, InstallId, InvitationId, PodId, SshKeyId, Subject, TeamId, UserId,
     WalletId,
 };
+pub use login::LoginCode;
 pub use owner::Owner;
 pub use time::Timestamp;
 pub use usage::{Micros, PricePerHour};

@@ -77,6 +77,17 @@ pub const LOG_TAIL_MAX: u32 = 10_000;
 /// Log lines that a call returns if it names no number.
 pub const LOG_TAIL_DEFAULT: u32 = 100;
 
+/// How long a login waits for approval, and its key to be fetched.
+pub const LOGIN_LIFE: Duration = Duration::from_secs(10 * 60);
+/// Logins that wait at the same time. Anybody may begin one, so one more makes the oldest forgotten.
+pub const LOGINS_WAITING_MAX: u64 = 1_000;
+/// Longest RSA public key of a login, in bytes of PEM.
+pub const LOGIN_KEY_BYTES_MAX: usize = 4 * 1024;
+/// Fewest bits of an RSA modulus that a key is sealed for.
+pub const RSA_BITS_MIN: u32 = 2_048;
+/// Most bits of it: what takes longer to use than anybody needs.
+pub const RSA_BITS_MAX: u32 = 8_192;
+
 /// Installation attempts before a pod ends in ERROR.
 pub const ATTEMPTS_MAX: u32 = 5;
 /// Times a machine with `autoRestart` is started again after it ended by itself.

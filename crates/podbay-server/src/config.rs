@@ -144,7 +144,9 @@ impl std::fmt::Debug for RegistryConfig {
     }
 }
 
-/// The image that an installation without configuration offers; `cargo xtask setup` builds it.
+/// The image that an installation without configuration offers; `cargo xtask setup` builds it. It has two
+/// of the published names, because published clients leave the first one out when environment variables are
+/// given. It is a plain userland, so it has no name that promises a framework or an application.
 const BASE_IMAGE: &str = "localhost/podbay/base:latest";
 
 impl Default for Config {
@@ -170,7 +172,9 @@ impl Default for Config {
                 size(8, 32, 80),
                 size(16, 64, 160),
             ],
-            images: BTreeMap::from([(ImageName::Ubuntu22Cuda12, BASE_IMAGE.to_owned())]),
+            images: [ImageName::Ubuntu22Cuda12, ImageName::Ubuntu26]
+                .map(|name| (name, BASE_IMAGE.to_owned()))
+                .into(),
             registries: Vec::new(),
             limits: LimitsConfig::default(),
         }

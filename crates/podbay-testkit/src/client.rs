@@ -23,7 +23,7 @@ pub struct Reply {
     pub status: StatusCode,
     /// Headers.
     pub headers: HeaderMap,
-    /// The body as JSON; null for a page, which is meant for other readers.
+    /// The body as JSON; null for pages and the catalog, which are meant for other readers.
     pub json: Value,
     /// The body as it came.
     pub text: String,

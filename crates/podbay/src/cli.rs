@@ -1,6 +1,8 @@
 //! The command line.
 
-use crate::commands::{api_keys, disks, join, offers, pods, ssh_keys, teams, users, wallet};
+use crate::commands::{
+    api_keys, disks, join, login_approve, offers, pods, skypilot, ssh_keys, teams, users, wallet,
+};
 #[cfg(feature = "server")]
 use crate::commands::{config, serve};
 use crate::failure;
@@ -89,6 +91,11 @@ pub enum Command {
     /// Manage the users of the server; only its owner may
     #[command(subcommand)]
     Users(users::Users),
+    /// Let a program that shows this code have an API key of yours
+    LoginApprove(login_approve::LoginApprove),
+    /// Let SkyPilot order pods here
+    #[command(subcommand, name = "skypilot")]
+    SkyPilot(skypilot::SkyPilot),
     /// Show whose key this is and what it may do
     Whoami,
     /// Check address, key, clock and SSH, and say what to do

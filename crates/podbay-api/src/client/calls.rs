@@ -7,6 +7,7 @@ use crate::availability::{DiskAvailability, GpuAvailability, OfferMap, PriceSumm
 use crate::billing::{AddCredit, Credit, Wallet};
 use crate::disks::{CreateDisk, Disk, PatchDisk};
 use crate::events::PodEvent;
+use crate::logins::{ApproveLogin, RefuseLogin};
 use crate::page::{Data, NumberedPage, OffsetPage};
 use crate::paths;
 use crate::pods::{CreatePod, Deleted, HistoryEntry, LogReply, Pod, PodStatusRow};
@@ -329,6 +330,15 @@ impl Client {
         Ok(self.get::<Data<Vec<PodEvent>>>(&["disks", id, "events"], &query).await?.data)
     }
 
+    /// The offers as SkyPilot's catalog: text with a line for each.
+    pub async fn skypilot_catalog(&self) -> Result<String, Error> {
+        let bytes = self.bytes(paths::SKYPILOT_CATALOG).await?;
+        let malformed =
+            |cause: String| Error::Malformed { url: self.base().to_owned() + paths::SKYPILOT_CATALOG, cause };
+        let text = String::from_utf8(bytes).map_err(|error| malformed(error.to_string()))?;
+        if text.starts_with("InstanceType,") { Ok(text) } else { Err(malformed("no catalog".into())) }
+    }
+
     /// The account's SSH keys.
     pub async fn ssh_keys(&self) -> Result<Vec<SshKey>, Error> {
         self.rows(&["ssh_keys"], Vec::new()).try_collect().await
@@ -452,6 +462,16 @@ impl Client {
     /// Makes an API key.
     pub async fn api_key_create(&self, key: &CreateApiKey) -> Result<ApiKeyCreated, Error> {
         self.call(Method::POST, &["api_keys"], &[], Some(key)).await
+    }
+
+    /// Approves a login: the API key that was made for it, without its secret.
+    pub async fn login_approve(&self, approval: &ApproveLogin) -> Result<ApiKey, Error> {
+        self.call(Method::POST, &["auth_challenge", "approve"], &[], Some(approval)).await
+    }
+
+    /// Refuses a login.
+    pub async fn login_refuse(&self, refusal: &RefuseLogin) -> Result<(), Error> {
+        self.call::<Empty>(Method::POST, &["auth_challenge", "refuse"], &[], Some(refusal)).await.map(|_| ())
     }
 
     /// Revokes an API key.

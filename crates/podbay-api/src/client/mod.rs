@@ -182,8 +182,15 @@ impl Client {
         self.send(request.build().map_err(|error| Error::Setup(error::cause(&error)))?).await
     }
 
-    /// Sends a request until it has an answer or patience ends.
+    /// What is answered, read.
     async fn send<T: DeserializeOwned>(&self, request: Request) -> Result<T, Error> {
+        let url = request.url().to_string();
+        let bytes = self.answer(request).await?;
+        serde_json::from_slice(&bytes).map_err(|error| Error::Malformed { url, cause: error.to_string() })
+    }
+
+    /// Sends a request until it has an answer or patience ends.
+    async fn answer(&self, request: Request) -> Result<Vec<u8>, Error> {
         let mut waits = self.retry.waits();
         loop {
             // Bodies are in memory, so a copy can always be had.
@@ -191,11 +198,7 @@ impl Client {
             let response = self.http.execute(copy).await.map_err(|error| self.unreachable(error))?;
             let status = response.status().as_u16();
             if (200..300).contains(&status) {
-                let bytes = self.read(response).await?;
-                return serde_json::from_slice(&bytes).map_err(|error| Error::Malformed {
-                    url: request.url().to_string(),
-                    cause: error.to_string(),
-                });
+                return self.read(response).await;
             }
             let wait = match status {
                 429 | 503 => waits.next(retry::asked(response.headers()), chance()?),
@@ -213,6 +216,11 @@ impl Client {
     async fn document<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
         let url = self.url("", &path.split('/').skip(1).collect::<Vec<_>>());
         self.send(Request::new(Method::GET, url)).await
+    }
+
+    /// A text that is not below `/api/v1`.
+    async fn bytes(&self, path: &str) -> Result<Vec<u8>, Error> {
+        self.answer(Request::new(Method::GET, self.url(path, &[]))).await
     }
 
     async fn read(&self, mut response: Response) -> Result<Vec<u8>, Error> {

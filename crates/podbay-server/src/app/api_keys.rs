@@ -68,6 +68,22 @@ pub fn make(
     (key, record)
 }
 
+/// Whether the caller may make such a key.
+pub(crate) fn check(
+    app: &App,
+    actor: &Actor,
+    scopes: &Scopes,
+    expires_at: Option<Timestamp>,
+) -> Result<(), Error> {
+    if !actor.scopes.include(scopes) {
+        return Err(Error::field("body.scopes", "a key cannot make one that may do more than itself"));
+    }
+    if expires_at.is_some_and(|at| at <= app.now()) {
+        return Err(Error::field("body.expiresAt", "this time has passed"));
+    }
+    Ok(())
+}
+
 /// Makes a key for the caller.
 ///
 /// # Errors
@@ -79,12 +95,7 @@ pub async fn api_key_create(
     scopes: Scopes,
     expires_at: Option<Timestamp>,
 ) -> Result<(ApiKey, ApiKeyRecord), Error> {
-    if !actor.scopes.include(&scopes) {
-        return Err(Error::field("body.scopes", "a key cannot make one that may do more than itself"));
-    }
-    if expires_at.is_some_and(|at| at <= app.now()) {
-        return Err(Error::field("body.expiresAt", "this time has passed"));
-    }
+    check(app, actor, &scopes, expires_at)?;
     let (key, record) = make(app, actor.user.clone(), name, scopes, expires_at);
     let made = app.write_once(actor, move |tx| {
         Box::pin(async move {

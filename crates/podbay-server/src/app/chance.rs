@@ -2,7 +2,7 @@
 
 use podbay_core::key::ApiKey;
 use podbay_core::{
-    ApiKeyId, CreditId, DiskId, InstallId, InvitationId, PodId, SshKeyId, TeamId, Timestamp, UserId,
+    ApiKeyId, CreditId, DiskId, InstallId, InvitationId, LoginCode, PodId, SshKeyId, TeamId, Timestamp, UserId,
 };
 use rand::rngs::StdRng;
 use rand::{Rng, RngCore, SeedableRng};
@@ -75,11 +75,8 @@ impl Chance {
 
     fn timed_bits(&self, now: Timestamp) -> u128 {
         let millis = u64::try_from(now.as_millis()).unwrap_or(0);
-        let random: [u8; 10] = self.with(|rng| {
-            let mut bytes = [0; 10];
-            rng.fill_bytes(&mut bytes);
-            bytes
-        });
+        let mut random = [0; 10];
+        self.fill(&mut random);
         uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid().as_u128()
     }
 
@@ -123,8 +120,19 @@ impl Chance {
     #[must_use]
     pub fn api_key(&self) -> ApiKey {
         let mut entropy = [0; 40];
-        self.with(|rng| rng.fill_bytes(&mut entropy));
+        self.fill(&mut entropy);
         ApiKey::from_entropy(ApiKeyId::from_bits(self.bits()), &entropy)
+    }
+
+    /// The code of a new login.
+    #[must_use]
+    pub fn login_code(&self) -> LoginCode {
+        LoginCode::from_bits(self.bits())
+    }
+
+    /// Bytes that nobody can foresee.
+    pub fn fill(&self, bytes: &mut [u8]) {
+        self.with(|rng| rng.fill_bytes(bytes));
     }
 
     /// 32 secret bytes.

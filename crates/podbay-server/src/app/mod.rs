@@ -8,6 +8,7 @@ pub mod chance;
 pub mod disks;
 pub mod error;
 pub mod invitations;
+pub mod logins;
 pub mod offers;
 pub mod once;
 pub mod owner;

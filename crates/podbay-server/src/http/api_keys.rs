@@ -15,7 +15,7 @@ use std::sync::Arc;
 type AppState = State<Arc<App>>;
 type Caller = Extension<Actor>;
 
-fn view(record: &ApiKeyRecord) -> ApiKey {
+pub(super) fn view(record: &ApiKeyRecord) -> ApiKey {
     let time = |at: Option<podbay_core::Timestamp>| at.map(|at| at.to_string());
     ApiKey {
         id: record.id.to_string(),

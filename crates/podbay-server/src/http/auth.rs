@@ -89,7 +89,8 @@ async fn check(
     Ok((actor, left))
 }
 
-fn bearer(headers: &HeaderMap) -> Result<&str, Error> {
+/// The token of the request.
+pub(super) fn bearer(headers: &HeaderMap) -> Result<&str, Error> {
     let header = headers.get(AUTHORIZATION).ok_or(Error::NotAuthenticated)?;
     let header = header.to_str().map_err(|_| Error::InvalidToken)?;
     let (scheme, token) = header.split_once(' ').unwrap_or((header, ""));

@@ -119,6 +119,17 @@ pub(super) async fn disks(
     Ok(Json(NumberedPage { items: filter.cut(items), total_count }))
 }
 
+/// No offers of several machines, in the legacy form.
+pub(super) async fn clusters(params: Params) -> Result<Json<OfferMap>, Error> {
+    Filter::read(params, PAGE_SIZE_LEGACY_MAX)?;
+    Ok(Json(OfferMap::new()))
+}
+
+/// No offers of several machines, so no prices of them.
+pub(super) async fn multi_node_summary() -> Json<PriceSummary> {
+    Json(PriceSummary::new())
+}
+
 pub(super) async fn legacy(
     State(app): State<Arc<App>>,
     Extension(actor): Extension<Actor>,

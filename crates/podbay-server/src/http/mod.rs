@@ -5,6 +5,7 @@
 //! its permission, because the table is the only way in.
 
 mod api_keys;
+mod approve;
 mod auth;
 mod availability;
 mod billing;
@@ -14,13 +15,16 @@ mod contract;
 mod disks;
 mod health;
 mod invitations;
+mod invitations;
 mod json;
 mod limit;
+mod logins;
 mod once;
 mod page;
 mod params;
 mod pods;
 mod reply;
+mod skypilot;
 mod ssh_keys;
 mod teams;
 mod users;
@@ -86,6 +90,14 @@ pub fn routes() -> Vec<Route> {
     add(Method::PATCH, "/api/v1/disks/{id}", Some(DISKS_WRITE), patch(disks::update));
     add(Method::DELETE, "/api/v1/disks/{id}", Some(DISKS_WRITE), delete(disks::remove));
     add(Method::GET, "/api/v1/disks/{id}/events", Some(DISKS_READ), get(disks::events));
+    add(Method::GET, "/api/v1/availability/clusters", Some(AVAILABILITY), get(availability::clusters));
+    add(
+        Method::GET,
+        "/api/v1/availability/multi-node-summary",
+        Some(AVAILABILITY),
+        get(availability::multi_node_summary),
+    );
+    add(Method::GET, "/skypilot/vms.csv", Some(AVAILABILITY), get(skypilot::catalog));
     add(Method::GET, "/api/v1/ssh_keys", Some(KEYS_READ), get(ssh_keys::list));
     add(Method::POST, "/api/v1/ssh_keys", Some(KEYS_WRITE), post(ssh_keys::add));
     add(Method::DELETE, "/api/v1/ssh_keys/{id}", Some(KEYS_WRITE), delete(ssh_keys::remove));
@@ -94,6 +106,11 @@ pub fn routes() -> Vec<Route> {
     add(Method::GET, "/api/v1/api_keys", Some(Permission::FullKey), get(api_keys::list));
     add(Method::POST, "/api/v1/api_keys", Some(Permission::FullKey), post(api_keys::create));
     add(Method::DELETE, "/api/v1/api_keys/{id}", Some(Permission::FullKey), delete(api_keys::revoke));
+    add(Method::POST, "/api/v1/auth_challenge/generate", None, post(logins::begin));
+    add(Method::GET, "/api/v1/auth_challenge/status", None, get(logins::status));
+    add(Method::POST, "/api/v1/auth_challenge/approve", Some(Permission::FullKey), post(logins::approve));
+    add(Method::POST, "/api/v1/auth_challenge/refuse", Some(Permission::FullKey), post(logins::refuse));
+    add(Method::GET, "/dashboard/tokens/challenge", None, get(approve::page));
     add(Method::GET, "/healthz", None, get(health::live));
     add(Method::GET, "/readyz", None, get(health::ready));
     add_shared(&mut add);

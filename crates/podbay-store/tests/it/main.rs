@@ -10,6 +10,7 @@ mod faults;
 mod harness;
 mod idempotency;
 mod migrations;
+mod logins;
 mod places;
 mod pods;
 mod teams;

@@ -71,7 +71,7 @@ async fn each_wrong_field_of_an_order_is_named() {
         (with("gpuType", json!("H100_80GB")), "body.pod.gpuType: the offer cpu-1x2 has CPU_NODE"),
         (
             with("image", json!("flux")),
-            "body.pod.image: this image is not offered here; offered are: ubuntu_22_cuda_12",
+            "body.pod.image: this image is not offered here; offered are: ubuntu_22_cuda_12, ubuntu_26",
         ),
         (with("sshKeyId", json!("nope")), "body.pod.sshKeyId: no such SSH key in this account"),
         (

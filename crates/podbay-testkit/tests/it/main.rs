@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod availability;
 mod bad_input;
 mod calls;
 mod connections;
@@ -10,6 +11,7 @@ mod disks;
 mod faults;
 mod idempotency;
 mod limits;
+mod logins;
 mod matrix;
 mod pods;
 mod published;

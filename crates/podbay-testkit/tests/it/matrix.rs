@@ -53,6 +53,17 @@ fn api_key(name: &str, scopes: Scopes, expires_at: Option<String>) -> Value {
     json!({ "name": name, "scopes": levels, "expiresAt": expires_at })
 }
 
+const LOGIN_KEY: &str = include_str!("fixtures/login-key.pub.pem");
+
+/// The body that approves or refuses a login that waits.
+async fn waiting(nobody: &Client) -> Value {
+    let begun = nobody
+        .post("/api/v1/auth_challenge/generate", &json!({ "encryptionPublicKey": LOGIN_KEY }))
+        .await
+        .ok();
+    json!({ "challenge": begun["challenge"] })
+}
+
 /// A body that the route takes.
 fn body(method: &Method, path: &str, nth: usize) -> Option<Value> {
     match (method.as_str(), path) {
@@ -70,6 +81,8 @@ fn body(method: &Method, path: &str, nth: usize) -> Option<Value> {
         ("POST", "/api/v1/invitations/{id}/accept") => Some(json!({ "name": "n", "email": "a@example.org" })),
         ("POST", "/api/v1/billing/credits") => Some(json!({ "amountUsd": 1.5 })),
         ("PATCH", "/api/v1/ssh_keys/{id}") => Some(json!({ "isPrimary": true })),
+        ("POST", "/api/v1/auth_challenge/generate") => Some(json!({ "encryptionPublicKey": LOGIN_KEY })),
+        ("POST", "/api/v1/auth_challenge/approve" | "/api/v1/auth_challenge/refuse") => None,
         other => panic!("teach this test a body for {other:?}"),
     }
 }
@@ -132,16 +145,27 @@ async fn every_route_answers_every_kind_of_caller_as_it_must() {
     for (nth, route) in routes().into_iter().enumerate() {
         let (method, path) = (route.method.clone(), route.path);
         let Some(permission) = route.permission else {
-            // What changes something and needs no key is opened by what is in its path.
-            let (expected, body) =
-                if method == Method::GET { (200, None) } else { (404, body(&method, path, 0)) };
+            // What changes something and needs no key is opened by what is in its path, and a login's
+            // token is no API key. Only a login is begun by anybody.
+            let expected = match (method.as_str(), path) {
+                (_, "/api/v1/auth_challenge/generate") => 200,
+                ("GET", "/api/v1/auth_challenge/status") => 404,
+                ("GET", _) => 200,
+                _ => 404,
+            };
+            let body = body(&method, path, 0);
             assert_eq!(call(&nobody, &method, path, body.as_ref()).await.0, expected, "{path} needs no key");
             continue;
         };
         for slash in ["", "/"] {
             let nth = nth * 2 + usize::from(slash == "/");
             let case = format!("{method} {path}{slash}");
-            let body = body(&method, path, 2 * nth);
+            let body = match path {
+                "/api/v1/auth_challenge/approve" | "/api/v1/auth_challenge/refuse" => {
+                    Some(waiting(&nobody).await)
+                }
+                _ => body(&method, path, 2 * nth),
+            };
             let target = format!("{}{slash}", own(&server, &owner, path, 2 * nth + 1).await);
 
             let (status, json) = call(&nobody, &method, &target, body.as_ref()).await;

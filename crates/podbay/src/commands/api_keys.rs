@@ -51,7 +51,7 @@ pub struct Create {
     save: Option<PathBuf>,
 }
 
-fn scope(text: &str) -> std::result::Result<(Scope, Level), String> {
+pub(super) fn scope(text: &str) -> std::result::Result<(Scope, Level), String> {
     let names = || Scope::ALL.map(Scope::name).join(", ");
     let (name, level) = text.split_once('=').ok_or("write SCOPE=read or SCOPE=write")?;
     let scope = Scope::parse(name).ok_or_else(|| format!("the scopes are {}", names()))?;
@@ -60,6 +60,11 @@ fn scope(text: &str) -> std::result::Result<(Scope, Level), String> {
         "write" => Ok((scope, Level::Write)),
         _ => Err("the levels are read and write".to_owned()),
     }
+}
+
+/// Levels one by one as a whole; what is not named is nothing.
+pub(super) fn sum(levels: &[(Scope, Level)]) -> Scopes {
+    levels.iter().fold(Scopes::default(), |sum, (scope, level)| sum.with(*scope, *level))
 }
 
 impl ApiKeys {
@@ -87,8 +92,7 @@ impl ApiKeys {
 
 impl Create {
     async fn run(self, context: &mut Context<'_>) -> Result<()> {
-        let some = self.scopes.iter().fold(Scopes::default(), |sum, (scope, level)| sum.with(*scope, *level));
-        let scopes = if self.full { Scopes::FULL } else { some };
+        let scopes = if self.full { Scopes::FULL } else { sum(&self.scopes) };
         let expires_at = self.expires_in.map(|duration| -> Timestamp { clock::now().plus(duration) });
         // Opened first: a key that cannot be kept must not be made.
         let file = self.save.as_deref().map(create_private).transpose()?;
@@ -149,7 +153,7 @@ fn table(keys: &[ApiKey]) -> Rows {
     rows
 }
 
-fn scopes(key: &ApiKey) -> String {
+pub(super) fn scopes(key: &ApiKey) -> String {
     if !key.scopes.is_empty() && key.scopes.values().all(|level| *level == Level::Write) {
         return "full".to_owned();
     }

@@ -6,10 +6,12 @@ pub mod config;
 pub mod disks;
 mod doctor;
 pub mod join;
+pub mod login_approve;
 pub mod offers;
 pub mod pods;
 #[cfg(feature = "server")]
 pub mod serve;
+pub mod skypilot;
 pub mod ssh_keys;
 pub mod teams;
 pub mod users;
@@ -44,6 +46,8 @@ pub async fn run(cli: Cli, environment: Environment, terminal: &mut Terminal) ->
         Command::Join(join) => join.run(&mut context).await,
         Command::Wallet(wallet) => wallet.run(&mut context).await,
         Command::Users(users) => users.run(&mut context).await,
+        Command::LoginApprove(approve) => approve.run(&mut context).await,
+        Command::SkyPilot(skypilot) => skypilot.run(&mut context).await,
         Command::Whoami => whoami::run(&mut context).await,
         Command::Doctor => doctor::run(&mut context).await,
         Command::Completions { .. } => Ok(()),

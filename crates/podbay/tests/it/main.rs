@@ -7,5 +7,6 @@ mod keys;
 mod pods;
 mod run;
 mod settings;
+mod skypilot;
 mod stub;
 mod teams;

@@ -98,7 +98,11 @@ fn answer(stream: TcpStream, exchange: &Exchange, log: &Mutex<Vec<Request>>) {
         body: serde_json::from_slice(&body).unwrap_or(Value::Null),
     });
     let (status, text) = match right {
-        true => (exchange.status, exchange.answer.to_string()),
+        // A text is meant as it is.
+        true => match &exchange.answer {
+            Value::String(text) => (exchange.status, text.clone()),
+            answer => (exchange.status, answer.to_string()),
+        },
         false => (500, format!(r#"{{"detail":"the test expected {}"}}"#, exchange.expected)),
     };
     let head = format!("HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", text.len());
