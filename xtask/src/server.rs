@@ -37,8 +37,12 @@ impl Server {
         }
         let folder = paths::own_fresh(name)?;
         let config = folder.join("podbay.toml");
-        fs::write(&config, format!("[images]\nubuntu_22_cuda_12 = \"{}\"\n", image::BASE))
-            .context(config.display())?;
+        let text = format!(
+            "[place]\nregion = \"eu_west\"\ncountry = \"DE\"\ndata_center = \"here\"\n\n\
+             [images]\nubuntu_22_cuda_12 = \"{0}\"\nubuntu_26 = \"{0}\"\n",
+            image::BASE
+        );
+        fs::write(&config, text).context(config.display())?;
         let data = folder.join("data");
         let port = postgres::free_port()?;
         let listen = format!("127.0.0.1:{port}");

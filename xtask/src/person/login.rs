@@ -1,5 +1,139 @@
-//! `prime login` and `prime config`.
+//! `prime login`, `prime logout` and `prime config`: a new user on a machine of their own.
 
-use super::Step;
+use super::{Step, Walk, contains, same};
+use crate::process::{Process, wait_until};
+use crate::server;
+use crate::sh::{self, Context, Result};
+use serde_json::Value;
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
 
-pub const STEPS: &[Step] = &[];
+pub const STEPS: &[Step] = &[
+    ("config set-… points it here, and view shows it", set),
+    ("login --headless waits, and login-approve lets it in", login),
+    ("the key of the login works", key_works),
+    ("config save, use, envs, delete", environments),
+    ("login that is refused ends", refused),
+    ("logout forgets the key", logout),
+    ("config set-api-key takes one, reset forgets everything", reset),
+];
+
+/// The client asks every five seconds.
+const POLL_MAX: Duration = Duration::from_secs(20);
+
+fn home(walk: &Walk) -> PathBuf {
+    walk.home.join("newcomer")
+}
+
+/// The client as it comes: only files tell it where to go.
+fn newcomer(walk: &Walk, args: &[&str]) -> Command {
+    let mut command = walk.command(&walk.client);
+    for name in ["PRIME_API_BASE_URL", "PRIME_API_KEY", "PRIME_SSH_KEY_PATH"] {
+        command.env_remove(name);
+    }
+    command.env("HOME", home(walk)).args(args);
+    command
+}
+
+fn prime(walk: &Walk, args: &[&str]) -> Result<String> {
+    sh::capture(&mut newcomer(walk, args))
+}
+
+/// What the client keeps.
+fn kept(walk: &Walk) -> Result<Value> {
+    let file = home(walk).join(".prime/config.json");
+    let text = fs::read_to_string(&file).context(file.display())?;
+    serde_json::from_str(&text).context(text)
+}
+
+fn set(walk: &mut Walk) -> Result<()> {
+    fs::create_dir_all(home(walk))?;
+    let base = walk.server.api.base.clone();
+    // As people copy it from elsewhere.
+    prime(walk, &["config", "set-base-url", &format!("{base}/api/v1/")])?;
+    prime(walk, &["config", "set-frontend-url", &base])?;
+    let key = walk.key.private.display().to_string();
+    prime(walk, &["config", "set-ssh-key-path", &key])?;
+    prime(walk, &["config", "set-share-resources-with-team", "false"])?;
+    let view = prime(walk, &["config", "view"])?;
+    [&base, "Not set", "Personal Account"].iter().try_for_each(|part| contains(&view, part))
+}
+
+/// Starts a login and waits for what it shows: the process, its code, and the address of the page.
+fn begin(walk: &Walk, log: &str) -> Result<(Process, PathBuf, String, String)> {
+    let log = home(walk).join(log);
+    let mut process = Process::start(&mut newcomer(walk, &["login", "--headless"]), &log)?;
+    let page = format!("{}/dashboard/tokens/challenge?code=", walk.server.api.base);
+    let shown = || fs::read_to_string(&log).unwrap_or_default();
+    wait_until(POLL_MAX, Duration::from_millis(100), || {
+        shown().contains("Waiting for authentication") || process.ended().is_some()
+    });
+    let said = shown();
+    let (_, rest) = said.split_once(&page).context(format!("no address of a page in: {said}"))?;
+    let code = rest.split_whitespace().next().unwrap_or_default().to_owned();
+    Ok((process, log, page, code))
+}
+
+fn end(process: &mut Process, log: &PathBuf) -> Result<String> {
+    wait_until(POLL_MAX, Duration::from_millis(100), || process.ended().is_some());
+    let said = fs::read_to_string(log).context(log.display())?;
+    if process.ended().is_some() { Ok(said) } else { Err(format!("it still waits: {said}").into()) }
+}
+
+fn podbay(walk: &Walk, args: &[&str]) -> Result<String> {
+    let mut command = walk.command(server::binary("debug"));
+    command.env("PODBAY_URL", &walk.server.api.base).env("PODBAY_API_KEY", &walk.server.api.key);
+    sh::capture(command.args(args))
+}
+
+fn login(walk: &mut Walk) -> Result<()> {
+    let (mut process, log, page, code) = begin(walk, "login.log")?;
+    let path = page.strip_prefix(&walk.server.api.base).unwrap_or(&page);
+    let reply = walk.server.api.get(&format!("{path}{code}"))?;
+    contains(&reply.text, "<h1>Approve a login</h1>")?;
+    contains(&podbay(walk, &["login-approve", &code, "--expires-in", "1h"])?, "prime login")?;
+    contains(&end(&mut process, &log)?, "Successfully logged in!")
+}
+
+fn key_works(walk: &mut Walk) -> Result<()> {
+    contains(&prime(walk, &["whoami"])?, "@localhost")?;
+    let kept = kept(walk)?;
+    let key = kept["api_key"].as_str().unwrap_or_default();
+    if key.is_empty() || key == walk.server.api.key {
+        return Err(format!("no key of its own: {kept}").into());
+    }
+    contains(&prime(walk, &["pods", "list", "--output", "json"])?, "total_count")
+}
+
+fn environments(walk: &mut Walk) -> Result<()> {
+    prime(walk, &["config", "save", "here"])?;
+    contains(&prime(walk, &["config", "envs"])?, "here")?;
+    prime(walk, &["config", "use", "here"])?;
+    contains(&prime(walk, &["--context", "here", "availability", "gpu-types"])?, "CPU_NODE")?;
+    let base = kept(walk)?["base_url"].clone();
+    same(base.as_str().unwrap_or_default(), &walk.server.api.base)?;
+    prime(walk, &["config", "save", "there"])?;
+    prime(walk, &["config", "delete", "there"]).map(drop)
+}
+
+fn refused(walk: &mut Walk) -> Result<()> {
+    let (mut process, log, _, code) = begin(walk, "refused.log")?;
+    podbay(walk, &["login-approve", &code, "--refuse"])?;
+    contains(&end(&mut process, &log)?, "Challenge expired")
+}
+
+fn logout(walk: &mut Walk) -> Result<()> {
+    sh::feed(&mut newcomer(walk, &["logout"]), b"y\n")?;
+    same(kept(walk)?["api_key"].as_str().unwrap_or_default(), "")
+}
+
+fn reset(walk: &mut Walk) -> Result<()> {
+    let key = walk.server.api.key.clone();
+    prime(walk, &["config", "set-base-url", &walk.server.api.base])?;
+    prime(walk, &["config", "set-api-key", &key])?;
+    contains(&prime(walk, &["whoami"])?, "@localhost")?;
+    sh::feed(&mut newcomer(walk, &["config", "reset"]), b"y\n")?;
+    same(kept(walk)?["api_key"].as_str().unwrap_or_default(), "")
+}

@@ -29,9 +29,11 @@ pub struct Walk {
     key: Key,
     client: PathBuf,
     home: PathBuf,
-    /// The client's own short id of the offer, and the pod; "" until a step has found them.
+    /// The client's own short id of the offer, the offer, and the pods; "" until a step has found them.
     offer: String,
+    cloud_id: String,
     pod: String,
+    second: String,
     /// The same for disks.
     disk_offer: String,
     disk: String,
@@ -106,17 +108,9 @@ fn prepare(engine: &Engine) -> Result<Walk> {
     // The client has no command for keys; a person does this once on the page.
     let body = json!({ "name": "walk", "publicKey": key.public });
     server.api.call("POST", "/api/v1/ssh_keys/", Some(&body))?.ok("POST ssh_keys")?;
-    Ok(Walk {
-        engine: engine.clone(),
-        server,
-        key,
-        client,
-        home,
-        offer: String::new(),
-        pod: String::new(),
-        disk_offer: String::new(),
-        disk: String::new(),
-    })
+    let [offer, cloud_id, pod, second, disk_offer, disk] = [const { String::new() }; 6];
+    let engine = engine.clone();
+    Ok(Walk { engine, server, key, client, home, offer, cloud_id, pod, second, disk_offer, disk })
 }
 
 impl Walk {

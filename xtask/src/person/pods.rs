@@ -5,6 +5,7 @@ use crate::http::{rows, text};
 use crate::sh::{self, Context, Result};
 
 const POD_NAME: &str = "walk-1";
+const SECOND_NAME: &str = "walk-2";
 
 pub const STEPS: &[Step] = &[
     ("pods create --yes asks nothing and makes a pod", create),
@@ -13,7 +14,9 @@ pub const STEPS: &[Step] = &[
     ("pods status as a table", status_table),
     ("pods ssh with commands on its input", ssh_piped),
     ("pods ssh on a terminal", ssh_terminal),
-    ("pods list as a table", list_table),
+    ("pods list as a table, and in parts", list_table),
+    ("pods create --env --cloud-id takes the image that is left", create_with_env),
+    ("pods connect sees the variable", connect),
     ("pods terminate --yes", terminate),
     ("pods list no longer shows it", list_without),
     ("pods history shows what it was", history),
@@ -23,11 +26,50 @@ pub const STEPS: &[Step] = &[
 fn create(walk: &mut Walk) -> Result<()> {
     let args =
         ["pods", "create", "--id", &walk.offer, "--name", POD_NAME, "--image", "ubuntu_22_cuda_12", "--yes"];
-    let said = walk.prime(&args)?;
+    walk.pod = created(&walk.prime(&args)?)?;
+    Ok(())
+}
+
+/// The pod's id in what the client said.
+fn created(said: &str) -> Result<String> {
     let (_, rest) = said.split_once("Successfully created pod").context(format!("no success: {said}"))?;
-    walk.pod = rest.split_whitespace().next().unwrap_or_default().to_owned();
-    let is_id = !walk.pod.is_empty() && walk.pod.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    if is_id { Ok(()) } else { Err(format!("no pod id in: {said}").into()) }
+    let pod = rest.split_whitespace().next().unwrap_or_default().to_owned();
+    let is_id = !pod.is_empty() && pod.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if is_id { Ok(pod) } else { Err(format!("no pod id in: {said}").into()) }
+}
+
+/// The client leaves the default image out when there are variables, and asks nothing if one is left.
+fn create_with_env(walk: &mut Walk) -> Result<()> {
+    let sizes =
+        ["--disk-size", "10", "--vcpus", "1", "--memory", "2", "--gpu-type", "CPU_NODE", "--gpu-count", "1"];
+    let args = [
+        "pods",
+        "create",
+        "--cloud-id",
+        &walk.cloud_id,
+        "--name",
+        SECOND_NAME,
+        "--env",
+        "GREETING=hello",
+        "--yes",
+    ];
+    walk.second = created(&walk.prime(&[&args[..], &sizes[..]].concat())?)?;
+    let list = walk.prime_json(&["pods", "list", "--limit", "1", "--offset", "0"])?;
+    same(text(&list["pods"][0], "/id"), &walk.second)?;
+    let list = walk.prime_json(&["pods", "list", "--limit", "1", "--offset", "1"])?;
+    same(text(&list["pods"][0], "/id"), walk.pod()?)
+}
+
+fn connect(walk: &mut Walk) -> Result<()> {
+    if walk.second.is_empty() {
+        return Err("there is no pod to try it with".into());
+    }
+    walk.server.pod_ready(&walk.second, |_| ())?;
+    let mut command = walk.command(&walk.client);
+    let said = sh::feed(command.args(["pods", "connect", &walk.second]), b"echo it-says-$GREETING; exit\n")?;
+    contains(&said, "it-says-hello")?;
+    walk.prime(&["pods", "terminate", &walk.second, "-y"])?;
+    walk.server.pod_gone(&walk.second).map(drop)
 }
 
 fn list(walk: &mut Walk) -> Result<()> {
@@ -72,8 +114,10 @@ fn ssh_terminal(walk: &mut Walk) -> Result<()> {
 }
 
 fn list_table(walk: &mut Walk) -> Result<()> {
-    let said = walk.prime(&["pods", "list"])?;
-    [walk.pod()?, POD_NAME, "ACTIVE"].iter().try_for_each(|part| contains(&said, part))
+    for said in [walk.prime(&["pods", "list"])?, walk.prime(&["--plain", "pods", "list"])?] {
+        [walk.pod()?, POD_NAME, "ACTIVE"].iter().try_for_each(|part| contains(&said, part))?;
+    }
+    Ok(())
 }
 
 fn terminate(walk: &mut Walk) -> Result<()> {
@@ -98,7 +142,9 @@ fn history(walk: &mut Walk) -> Result<()> {
     if text(row, "/terminated_at").is_empty() || !row["total_cost"].is_number() {
         return Err(format!("no end or no cost: {row}").into());
     }
-    contains(&walk.prime(&["pods", "history"])?, POD_NAME)
+    contains(&walk.prime(&["pods", "history"])?, POD_NAME)?;
+    let part = walk.prime_json(&["pods", "history", "--limit", "1", "--offset", "1"])?;
+    same(text(&part["history"][0], "/name"), SECOND_NAME)
 }
 
 fn status_gone(walk: &mut Walk) -> Result<()> {

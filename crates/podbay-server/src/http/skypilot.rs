@@ -32,7 +32,8 @@ fn row(offer: &Offer, terms: &Terms) -> String {
         memory.to_string(),
         if no_gpu { String::new() } else { accelerator(offer.gpu_type) },
         if no_gpu { String::new() } else { offer.gpu_count.to_string() },
-        if no_gpu { "{}".into() } else { gpu_info(offer) },
+        // Its list of GPUs breaks on a row without one, unless this is empty.
+        if no_gpu { String::new() } else { gpu_info(offer) },
         terms.country.clone().unwrap_or_else(|| UNSPECIFIED.into()),
         terms.data_center.clone().unwrap_or_else(|| UNSPECIFIED.into()),
         offer.price.dollars().to_string(),

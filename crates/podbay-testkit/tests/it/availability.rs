@@ -176,8 +176,8 @@ async fn skypilot_finds_a_row_for_each_offer() {
     let expected = format!(
         "InstanceType,UpstreamCloudId,vCPUs,MemoryGiB,AcceleratorName,AcceleratorCount,GpuInfo,Region,\
          AvailabilityZone,Price,SpotPrice\n\
-         primecompute__CPU_NODE__1__2,cpu-1x2,1,2,,,{{}},DE,cellar,0.026,\n\
-         primecompute__CPU_NODE__4__16,cpu-4x16,4,16,,,{{}},DE,cellar,0.128,\n\
+         primecompute__CPU_NODE__1__2,cpu-1x2,1,2,,,,DE,cellar,0.026,\n\
+         primecompute__CPU_NODE__4__16,cpu-4x16,4,16,,,,DE,cellar,0.128,\n\
          primecompute__1xA100_80GB__32__128,a100-80gb-x1,32,128,A100-80GB,1,{},DE,cellar,2,\n\
          primecompute__2xA100_80GB__64__256,a100-80gb-x2,64,256,A100-80GB,2,{},DE,cellar,4,\n",
         gpus(1),
@@ -191,7 +191,7 @@ async fn a_place_that_is_not_named_is_left_out_of_the_orders_of_skypilot() {
     let server = TestServer::with(|config| config.place.data_center = None).await;
     let text = server.user("ada").await.get("/skypilot/vms.csv").await.text;
     assert!(
-        text.contains("\nprimecompute__CPU_NODE__1__2,cpu-1x2,1,2,,,{},UNSPECIFIED,UNSPECIFIED,"),
+        text.contains("\nprimecompute__CPU_NODE__1__2,cpu-1x2,1,2,,,,UNSPECIFIED,UNSPECIFIED,"),
         "{text}"
     );
 }

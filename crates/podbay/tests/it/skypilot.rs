@@ -7,7 +7,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 const CSV: &str = "InstanceType,UpstreamCloudId,vCPUs,MemoryGiB,AcceleratorName,AcceleratorCount,GpuInfo,Region,\
-                   AvailabilityZone,Price,SpotPrice\nprimecompute__CPU_NODE__1__2,cpu-1x2,1,2,,,{},DE,cellar,0.026,\n";
+                   AvailabilityZone,Price,SpotPrice\nprimecompute__CPU_NODE__1__2,cpu-1x2,1,2,,,,DE,cellar,0.026,\n";
 const CATALOG: &str = ".sky/catalogs/v8/primeintellect/vms.csv";
 const CONFIG: &str = ".prime/config.json";
 const ENDING: &str = "1 offers; now: sky api stop; sky check primeintellect\n";
