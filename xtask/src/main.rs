@@ -34,6 +34,7 @@ cargo xtask <command>
   setup [--what demo|test|bench]    install what is missing (Debian), build the images
   demo                              start a server, walk through the API, print every step
   test [filter]                     every test: workspace, PostgreSQL, real engine, the command line clients
+  test person | test skypilot       the published clients alone; SkyPilot, which is in no other run
   ci [--no-test]                    format, clippy, tidy, then test
   tidy [--tighten]                  the architecture and size checks
   sim --seed N | --seeds N | --minutes M

@@ -31,6 +31,11 @@ impl Server {
     /// Starts in `target/podbay/<name>`, which is emptied first; what an earlier run that was cut off left in
     /// the engine is removed before its name is forgotten.
     pub fn start(engine: &Engine, name: &str, binary: &Path) -> Result<Self> {
+        Self::start_with(engine, name, binary, image::BASE)
+    }
+
+    /// The same, with `image` behind the names that are offered.
+    pub fn start_with(engine: &Engine, name: &str, binary: &Path, image: &str) -> Result<Self> {
         let folder = paths::own(name)?;
         if let Ok(install) = fs::read_to_string(folder.join("install")) {
             engine.remove(&engine.containers(&format!("{INSTALL_LABEL}={}", install.trim()))?);
@@ -39,8 +44,7 @@ impl Server {
         let config = folder.join("podbay.toml");
         let text = format!(
             "[place]\nregion = \"eu_west\"\ncountry = \"DE\"\ndata_center = \"here\"\n\n\
-             [images]\nubuntu_22_cuda_12 = \"{0}\"\nubuntu_26 = \"{0}\"\n",
-            image::BASE
+             [images]\nubuntu_22_cuda_12 = \"{image}\"\nubuntu_26 = \"{image}\"\n"
         );
         fs::write(&config, text).context(config.display())?;
         let data = folder.join("data");

@@ -8,7 +8,8 @@ use crate::{contract, image, paths, person, setup, small_images};
 /// How long new seeds are simulated, beside those that once found something.
 const SIM_SECONDS: &str = "60";
 
-/// With a filter only the workspace's tests that match it run; `person` alone runs the last ring alone.
+/// With a filter only the workspace's tests that match it run; `person` runs the last ring alone, and `skypilot`
+/// what is in no other run.
 pub fn main(args: &[String]) -> Result<()> {
     let filter = args.first().map(String::as_str);
     setup::programs(setup::What::Test)?;
@@ -16,6 +17,9 @@ pub fn main(args: &[String]) -> Result<()> {
     image::ensure_base(&engine)?;
     small_images::ensure(&engine)?;
 
+    if filter == Some("skypilot") {
+        return person::skypilot(&engine);
+    }
     let workspace = if filter == Some("person") { Ok(()) } else { workspace(args) };
     if matches!(filter, Some(filter) if filter != "person") {
         return workspace;

@@ -7,6 +7,7 @@ mod disks;
 mod login;
 mod mcp;
 mod pods;
+mod skypilot;
 mod teams;
 mod templates;
 
@@ -14,7 +15,7 @@ use crate::engine::Engine;
 use crate::server::{self, Server};
 use crate::sh::{self, Context, Failure, Result};
 use crate::ssh::Key;
-use crate::{paths, python};
+use crate::{image, paths, python};
 use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -56,14 +57,25 @@ const NOUNS: [&[Step]; 9] = [
 
 const END: &[Step] = &[("the server stops and leaves no container", stop)];
 
-/// Runs all steps; the count is the last line.
+/// Everything but SkyPilot.
 pub fn walk(engine: &Engine) -> Result<()> {
     sh::say(format!("a person's walk with {CLIENT}"));
-    let total = NOUNS.iter().map(|steps| steps.len()).sum::<usize>();
+    run(engine, image::BASE, &NOUNS)
+}
+
+/// SkyPilot alone.
+pub fn skypilot(engine: &Engine) -> Result<()> {
+    sh::say("SkyPilot, from the catalog to a task");
+    run(engine, &skypilot::image().unwrap_or_else(|| image::BASE.to_owned()), &[skypilot::STEPS, END])
+}
+
+/// Runs all steps; the count is the last line.
+fn run(engine: &Engine, image: &str, nouns: &[&[Step]]) -> Result<()> {
+    let total = nouns.iter().map(|steps| steps.len()).sum::<usize>();
     let mut failed = 0;
-    match prepare(engine) {
+    match prepare(engine, image) {
         Ok(mut walk) => {
-            for (name, step) in NOUNS.into_iter().flatten() {
+            for (name, step) in nouns.iter().copied().flatten() {
                 match step(&mut walk) {
                     Ok(()) => println!("  ok    {name}"),
                     Err(failure) => {
@@ -86,10 +98,10 @@ pub fn walk(engine: &Engine) -> Result<()> {
     if failed == 0 { Ok(()) } else { Err(Failure::new("")) }
 }
 
-fn prepare(engine: &Engine) -> Result<Walk> {
+fn prepare(engine: &Engine, image: &str) -> Result<Walk> {
     let client = python::environment("prime", &[CLIENT])?.join("prime");
     sh::run(sh::cargo().current_dir(paths::root()).args(["build", "--quiet", "-p", "podbay"]))?;
-    let server = Server::start(engine, "person", &server::binary("debug"))?;
+    let server = Server::start_with(engine, "person", &server::binary("debug"), image)?;
     let home = server.folder.join("home");
     fs::create_dir(&home)?;
     let key = Key::make(&home)?;
