@@ -1,6 +1,7 @@
 //! `prime login`, `prime logout` and `prime config`: a new user on a machine of their own.
 
 use super::{Step, Walk, contains, same};
+use crate::http::text;
 use crate::process::{Process, wait_until};
 use crate::server;
 use crate::sh::{self, Context, Result};
@@ -14,6 +15,7 @@ pub const STEPS: &[Step] = &[
     ("config set-… points it here, and view shows it", set),
     ("login --headless waits, and login-approve lets it in", login),
     ("the key of the login works", key_works),
+    ("switch, config set-team-id and remove-team-id choose a team", teams),
     ("config save, use, envs, delete", environments),
     ("login that is refused ends", refused),
     ("logout forgets the key", logout),
@@ -105,6 +107,18 @@ fn key_works(walk: &mut Walk) -> Result<()> {
         return Err(format!("no key of its own: {kept}").into());
     }
     contains(&prime(walk, &["pods", "list", "--output", "json"])?, "total_count")
+}
+
+fn teams(walk: &mut Walk) -> Result<()> {
+    let list = walk.server.api.get("/api/v1/user/teams")?.ok("user/teams")?;
+    let (team, name) = (text(&list, "/data/0/teamId"), text(&list, "/data/0/name"));
+    prime(walk, &["config", "set-team-id", team])?;
+    same(kept(walk)?["team_name"].as_str().unwrap_or_default(), name)?;
+    contains(&prime(walk, &["whoami"])?, "Team")?;
+    prime(walk, &["config", "remove-team-id"])?;
+    contains(&sh::feed(&mut newcomer(walk, &["switch"]), b"2\n")?, &format!("Switched to team '{name}'"))?;
+    contains(&prime(walk, &["switch", "personal"])?, "Switched to personal account")?;
+    same(kept(walk)?["team_id"].as_str().unwrap_or_default(), "")
 }
 
 fn environments(walk: &mut Walk) -> Result<()> {

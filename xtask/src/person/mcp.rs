@@ -119,6 +119,7 @@ fn third_party(walk: &mut Walk) -> Result<()> {
         &talk.tool("list_availability", json!({ "gpu_type": "CPU_NODE" }))?.to_string(),
         &walk.cloud_id,
     )?;
+    contains(&talk.tool("get_wallet_balance", json!({}))?.to_string(), "USD")?;
     // Its defaults are those of a GPU.
     let wanted = json!({ "gpu_type": "CPU_NODE", "disk_size_gb": 10, "vcpus": 1, "memory_gb": 2 });
     let quote = talk.tool("pod_quote", wanted)?;
