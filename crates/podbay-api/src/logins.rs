@@ -10,9 +10,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// What a program sends first.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
 pub struct BeginLogin {
     /// RSA public key in PEM (SubjectPublicKeyInfo), for which the API key will be sealed.
+    #[cfg_attr(feature = "openapi", schemars(length(max = limits::LOGIN_KEY_BYTES_MAX)))]
     pub encryption_public_key: String,
 }
 
@@ -34,6 +37,7 @@ impl BeginLogin {
 
 /// A login that waits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct LoginBegun {
     /// The code that is approved.
     pub challenge: String,
@@ -43,6 +47,7 @@ pub struct LoginBegun {
 
 /// How a login went.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct LoginStatus {
     /// The API key, encrypted with RSA-OAEP (MGF1 and SHA-256), in base64; null while nobody has approved.
     pub result: Option<String>,
@@ -50,14 +55,18 @@ pub struct LoginStatus {
 
 /// An approval.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 #[serde(rename_all = "camelCase")]
 pub struct ApproveLogin {
     /// The code.
+    #[cfg_attr(feature = "openapi", schemars(with = "String"))]
     #[serde(serialize_with = "code_text")]
     pub challenge: LoginCode,
     /// What the key may do; all that the approving one may if it is missing.
+    #[cfg_attr(feature = "openapi", schemars(schema_with = "crate::contract::scope_levels"))]
     pub scopes: Option<Scopes>,
     /// When the key ends by itself.
+    #[cfg_attr(feature = "openapi", schemars(with = "Option<String>"))]
     #[serde(serialize_with = "api_keys::time")]
     pub expires_at: Option<Timestamp>,
 }
@@ -80,8 +89,10 @@ impl ApproveLogin {
 
 /// A refusal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub struct RefuseLogin {
     /// The code.
+    #[cfg_attr(feature = "openapi", schemars(with = "String"))]
     #[serde(serialize_with = "code_text")]
     pub challenge: LoginCode,
 }

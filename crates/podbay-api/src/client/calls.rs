@@ -7,7 +7,7 @@ use crate::availability::{DiskAvailability, GpuAvailability, OfferMap, PriceSumm
 use crate::billing::{AddCredit, Credit, Wallet};
 use crate::disks::{CreateDisk, Disk, PatchDisk};
 use crate::events::PodEvent;
-use crate::logins::{ApproveLogin, RefuseLogin};
+use crate::logins::{ApproveLogin, BeginLogin, LoginBegun, LoginStatus, RefuseLogin};
 use crate::page::{Data, NumberedPage, OffsetPage};
 use crate::paths;
 use crate::pods::{CreatePod, Deleted, HistoryEntry, LogReply, Pod, PodStatusRow};
@@ -330,6 +330,16 @@ impl Client {
         Ok(self.get::<Data<Vec<PodEvent>>>(&["disks", id, "events"], &query).await?.data)
     }
 
+    /// Offers of several machines by GPU type: the legacy form.
+    pub async fn cluster_map(&self, filter: &OfferFilter) -> Result<OfferMap, Error> {
+        self.get(&["availability", "clusters"], &filter.pairs()).await
+    }
+
+    /// Prices of offers of several machines.
+    pub async fn multi_node_summary(&self) -> Result<PriceSummary, Error> {
+        self.get(&["availability", "multi-node-summary"], &[]).await
+    }
+
     /// The offers as SkyPilot's catalog: text with a line for each.
     pub async fn skypilot_catalog(&self) -> Result<String, Error> {
         let bytes = self.bytes(paths::SKYPILOT_CATALOG).await?;
@@ -462,6 +472,16 @@ impl Client {
     /// Makes an API key.
     pub async fn api_key_create(&self, key: &CreateApiKey) -> Result<ApiKeyCreated, Error> {
         self.call(Method::POST, &["api_keys"], &[], Some(key)).await
+    }
+
+    /// Begins a login. Needs no key.
+    pub async fn login_begin(&self, request: &BeginLogin) -> Result<LoginBegun, Error> {
+        self.call(Method::POST, &["auth_challenge", "generate"], &[], Some(request)).await
+    }
+
+    /// How a login went. The key of this client must be the login's own token.
+    pub async fn login_status(&self, challenge: &str) -> Result<LoginStatus, Error> {
+        self.get(&["auth_challenge", "status"], &[("challenge", challenge.to_owned())]).await
     }
 
     /// Approves a login: the API key that was made for it, without its secret.

@@ -5,7 +5,8 @@ use super::{Operation, get, list, number, one_of, text};
 use crate::NumberedPage;
 use crate::availability::{DiskAvailability, GpuAvailability, OfferMap, PriceSummary};
 use crate::paths::{
-    AVAILABILITY, AVAILABILITY_DISKS, AVAILABILITY_GPU_SUMMARY, AVAILABILITY_GPUS, AVAILABILITY_MULTI_NODE,
+    AVAILABILITY, AVAILABILITY_CLUSTERS, AVAILABILITY_DISKS, AVAILABILITY_GPU_SUMMARY, AVAILABILITY_GPUS,
+    AVAILABILITY_MULTI_NODE, AVAILABILITY_MULTI_NODE_SUMMARY, SKYPILOT_CATALOG,
 };
 use podbay_core::limits::{PAGE_SIZE_LEGACY_MAX, PAGE_SIZE_MAX};
 use podbay_core::published::{GpuType, Region, Security, Socket};
@@ -35,6 +36,19 @@ pub(super) fn operations() -> Vec<Operation> {
             .asks("page", "Which page, counted from 1.", &number(1, 1))
             .asks("page_size", "Rows of a page.", &page_size(PAGE_SIZE_MAX))
             .gives::<NumberedPage<DiskAvailability>>(),
+        filtered(
+            get(AVAILABILITY_CLUSTERS, "listClusterOffersByType", "Offers of several machines by GPU type"),
+            PAGE_SIZE_LEGACY_MAX,
+        )
+        .about("There are none here: always empty.")
+        .gives::<OfferMap>(),
+        get(AVAILABILITY_MULTI_NODE_SUMMARY, "getClusterPriceSummary", "Prices of offers of several machines")
+            .about("There are none here: always empty.")
+            .gives::<PriceSummary>(),
+        get(SKYPILOT_CATALOG, "getSkyPilotCatalog", "The offers as SkyPilot's catalog")
+            .outside()
+            .gives_other("text/csv")
+            .ours(),
     ]
 }
 

@@ -13,6 +13,7 @@ mod disks;
 mod document;
 mod errors;
 mod links;
+mod logins;
 mod pods;
 mod service;
 mod ssh_keys;
@@ -42,6 +43,7 @@ fn operations() -> Vec<Operation> {
         teams::operations(),
         billing::operations(),
         api_keys::operations(),
+        logins::operations(),
         service::operations(),
     ]
     .concat()

@@ -2,7 +2,8 @@
 
 use podbay_core::key::ApiKey;
 use podbay_core::{
-    ApiKeyId, CreditId, DiskId, InstallId, InvitationId, LoginCode, PodId, SshKeyId, TeamId, Timestamp, UserId,
+    ApiKeyId, CreditId, DiskId, InstallId, InvitationId, LoginCode, PodId, SshKeyId, TeamId, Timestamp,
+    UserId,
 };
 use rand::rngs::StdRng;
 use rand::{Rng, RngCore, SeedableRng};

@@ -6,11 +6,13 @@ use podbay_api::api_keys::CreateApiKey;
 use podbay_api::billing::AddCredit;
 use podbay_api::client::{Client, HistoryQuery, OfferFilter};
 use podbay_api::disks::{CreateDisk, PatchDisk};
+use podbay_api::logins::{ApproveLogin, BeginLogin, RefuseLogin};
 use podbay_api::paths;
 use podbay_api::pods::CreatePod;
 use podbay_api::ssh_keys::AddSshKey;
 use podbay_api::teams::{AcceptInvitation, CreateTeam, Invite, SetRole, UpdateTeam};
 use podbay_api::users::{CreateUser, SetSlug};
+use podbay_core::LoginCode;
 use podbay_core::permission::Scopes;
 use podbay_core::published::TeamRole;
 use podbay_server::http::routes;
@@ -20,8 +22,8 @@ use std::sync::{Arc, Mutex};
 
 type Seen = Arc<Mutex<BTreeSet<(Method, String)>>>;
 
-/// Routes that a program has no use for: a page for people, and another name for the log.
-const NOT_FOR_PROGRAMS: [&str; 2] = [paths::DOCS, "/api/v1/pods/{id}/logs"];
+/// Routes that a program has no use for: pages for people, and another name for the log.
+const NOT_FOR_PROGRAMS: [&str; 3] = [paths::DOCS, paths::LOGIN_PAGE, "/api/v1/pods/{id}/logs"];
 
 /// A server that knows nothing and writes down what it was asked.
 async fn recorder() -> (Client, Seen) {
@@ -89,6 +91,18 @@ async fn call_disks(client: &Client) {
     client.disk_events("ID", 0, 1).await.unwrap_err();
 }
 
+async fn call_logins_and_catalogs(client: &Client) {
+    let code = LoginCode::from_bits(7);
+    client.login_begin(&BeginLogin { encryption_public_key: "k".into() }).await.unwrap_err();
+    client.login_status(code.as_str()).await.unwrap_err();
+    let approval = ApproveLogin { challenge: code.clone(), scopes: None, expires_at: None };
+    client.login_approve(&approval).await.unwrap_err();
+    client.login_refuse(&RefuseLogin { challenge: code }).await.unwrap_err();
+    client.cluster_map(&OfferFilter::default()).await.unwrap_err();
+    client.multi_node_summary().await.unwrap_err();
+    client.skypilot_catalog().await.unwrap_err();
+}
+
 async fn call_teams(client: &Client) {
     let invite = Invite { role: None, email: None, expires_in_hours: None };
     client.teams().await.unwrap_err();
@@ -110,6 +124,7 @@ async fn every_route_has_a_call() {
     call_everything(&client).await;
     call_disks(&client).await;
     call_teams(&client).await;
+    call_logins_and_catalogs(&client).await;
     let seen = seen.lock().unwrap();
     for route in routes().into_iter().filter(|route| !NOT_FOR_PROGRAMS.contains(&route.path)) {
         let called = (route.method.clone(), route.path.to_owned());
