@@ -77,6 +77,10 @@ ids! {
     InvitationId: hex32;
     /// Money that the owner of the installation has put into a wallet.
     CreditId: hex32;
+    /// A template.
+    TemplateId: cuid;
+    /// Credentials of a registry.
+    CredentialsId: cuid;
     /// A machine or cluster that pods are placed on.
     HostId: hostname;
 }

@@ -16,12 +16,13 @@ pub mod permission;
 pub mod place;
 pub mod pod;
 pub mod published;
+pub mod template;
 pub mod time;
 pub mod usage;
 
 pub use id::{
-    ApiKeyId, CreditId, DiskId, HostId, InstallId, InvitationId, PodId, SshKeyId, Subject, TeamId, UserId,
-    WalletId,
+    ApiKeyId, CredentialsId, CreditId, DiskId, HostId, InstallId, InvitationId, PodId, SshKeyId, Subject, TeamId,
+    TemplateId, UserId, WalletId,
 };
 pub use login::LoginCode;
 pub use owner::Owner;

@@ -72,6 +72,20 @@ pub const GPU_COUNT_MAX: u32 = 1_024;
 pub const SIZE_MAX: u32 = 1_000_000;
 /// Ports of an image or template that are published beside SSH.
 pub const PORTS_EXTRA_MAX: usize = 16;
+/// Most templates of an account.
+pub const TEMPLATES_MAX: usize = 100;
+/// Most registry credentials of an account.
+pub const CREDENTIALS_MAX: usize = 100;
+/// Most words of a template's command.
+pub const COMMAND_WORDS_MAX: usize = 256;
+/// Longest word of a command, in bytes; also the longest password of a registry or a notebook.
+pub const WORD_BYTES_MAX: usize = 16 * 1024;
+/// Longest question about an image, all its requests together.
+pub const IMAGE_CHECK_MAX: Duration = Duration::from_secs(10);
+/// Largest answer of a registry that is read, in bytes.
+pub const REGISTRY_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Questions about images at the same time; others wait, within their time.
+pub const IMAGE_CHECKS_PARALLEL_MAX: usize = 8;
 /// Log lines that one call returns at most.
 pub const LOG_TAIL_MAX: u32 = 10_000;
 /// Log lines that a call returns if it names no number.
@@ -92,6 +106,8 @@ pub const RSA_BITS_MAX: u32 = 8_192;
 pub const ATTEMPTS_MAX: u32 = 5;
 /// Times a machine with `autoRestart` is started again after it ended by itself.
 pub const RESTARTS_MAX: u32 = 5;
+/// A machine that ran this long before it ended was not failing: its restarts are counted anew.
+pub const RESTARTS_FORGOTTEN_AFTER: Duration = Duration::from_secs(10 * 60);
 /// From the create call to ACTIVE, all attempts together.
 pub const PROVISIONING_MAX: Duration = Duration::from_secs(60 * 60);
 /// From the start of a container to its SSH banner, within one attempt.
@@ -141,6 +157,8 @@ const _: () = {
     assert!(LOG_TAIL_DEFAULT <= LOG_TAIL_MAX);
     assert!(STEPS_PARALLEL_MAX + FETCHES_PARALLEL_MAX <= RECONCILE_PARALLEL_MAX);
     assert!(BACKOFF_MIN.as_millis() < BACKOFF_MAX.as_millis());
+    // Or a machine that always fails would be restarted for ever.
+    assert!(RESTARTS_FORGOTTEN_AFTER.as_secs() > BACKOFF_MAX.as_secs());
     assert!(PROBE_MAX.as_secs() * ATTEMPTS_MAX as u64 <= PROVISIONING_MAX.as_secs());
     // A create whose reply was lost must be adopted by its own pod before the sweep takes it for an orphan.
     assert!(ORPHAN_GRACE.as_secs() > BACKOFF_MAX.as_secs());

@@ -21,6 +21,7 @@ mod readers;
 mod sharing;
 mod store;
 mod team;
+mod template;
 mod usage;
 mod wallet;
 mod write;

@@ -3,9 +3,10 @@
 //! `plan` and `learn` are the two halves of the machine, and both are pure: the server and the
 //! simulator differ only in who carries a [`Step`] out between them.
 
-use super::plan::{backoff, exit_text};
+use super::plan::{backoff, exit_failure};
 use super::{
-    CallError, Desired, Failure, FailureCode, ImageFact, MachineFact, MachinePhase, Pod, Resource, Step,
+    CallError, Desired, EXIT_NO_SERVICE, Failure, FailureCode, ImageFact, MachineFact, MachinePhase, Pod,
+    Resource, Step,
 };
 use crate::{PricePerHour, Timestamp, limits};
 use std::time::Duration;
@@ -154,14 +155,19 @@ fn inspected(
         pod.setbacks = 0;
     }
     if let Some(ready_at) = pod.ready_at {
-        return inspected_again(pod, is_running(&before), ready_at, last_seen, effects, now);
+        return inspected_again(pod, &before, ready_at, last_seen, effects, now);
     }
     let unfailed = pod.desired == Desired::Running && pod.failure.is_none() && pod.attempt_failed.is_none();
     if let (Resource::Present(machine), true) = (&pod.machine, unfailed)
         && let MachinePhase::Exited { code, oom, .. } = machine.phase
     {
-        let text = format!("{} before SSH answered", exit_text(code, oom));
-        attempt_failed(pod, Failure { code: FailureCode::MachineExited, text, at: now }, effects, now);
+        let failure = exit_failure(code, oom, now);
+        if code == EXIT_NO_SERVICE {
+            // The image will be the same the next time.
+            return fail(pod, failure, effects);
+        }
+        let text = format!("{} before SSH answered", failure.text);
+        attempt_failed(pod, Failure { text, ..failure }, effects, now);
     }
 }
 
@@ -169,14 +175,14 @@ fn inspected(
 /// nobody knows that moment, it is the last one at which it was seen to run.
 fn inspected_again(
     pod: &mut Pod,
-    ran: bool,
+    before: &Resource<MachineFact>,
     ready_at: Timestamp,
     last_seen: Option<Timestamp>,
     effects: &mut Effects,
     now: Timestamp,
 ) {
     if is_running(&pod.machine) {
-        if !ran && pod.desired == Desired::Running && pod.failure.is_none() {
+        if !is_running(before) && pod.desired == Desired::Running && pod.failure.is_none() {
             restarted(pod, effects, now);
         }
         return;
@@ -185,7 +191,13 @@ fn inspected_again(
         Resource::Present(MachineFact { phase: MachinePhase::Exited { at: Some(at), .. }, .. }) => *at,
         _ => last_seen.unwrap_or(ready_at),
     };
-    effects.usage = Some(UsageChange::Close { at: ended_at.clamp(ready_at, now.max(ready_at)) });
+    let ended_at = ended_at.clamp(ready_at, now.max(ready_at));
+    if let Resource::Present(MachineFact { phase: MachinePhase::Running { started_at }, .. }) = before
+        && ended_at.since(*started_at) >= limits::RESTARTS_FORGOTTEN_AFTER
+    {
+        pod.restarts = 0;
+    }
+    effects.usage = Some(UsageChange::Close { at: ended_at });
 }
 
 fn is_running(machine: &Resource<MachineFact>) -> bool {

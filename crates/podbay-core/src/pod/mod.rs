@@ -22,7 +22,7 @@ mod spec;
 
 pub use learn::{Effects, Learned, UsageChange, learn, mark_unknown};
 pub use plan::{Decision, Step, View, backoff, plan};
-pub use spec::{PodSpec, PortSpec, Sharing};
+pub use spec::{FromTemplate, NamedPort, PodSpec, PortSpec, Sharing};
 
 use crate::published::{InstallationStatus, PodStatus, Protocol};
 use crate::{HostId, Owner, PodId, TeamId, Timestamp, UserId};
@@ -142,6 +142,8 @@ pub enum FailureCode {
     NotReachable,
     /// The machine ended by itself.
     MachineExited,
+    /// A notebook server was asked for, and the image has none.
+    NoJupyter,
     /// The machine was removed by somebody else.
     MachineLost,
     /// Starting took too long.
@@ -216,6 +218,13 @@ impl Placement {
 
 /// The port inside every pod on which the agent speaks SSH.
 pub const SSH_PORT: u16 = 22;
+
+/// The port inside a pod on which a notebook server listens.
+pub const JUPYTER_PORT: u16 = 8888;
+
+/// Exit code of the agent when the image lacks the service that the pod was ordered with. No other
+/// end of the agent has it, and the agent's is the only exit code that a machine can have.
+pub const EXIT_NO_SERVICE: i64 = 117;
 
 /// A pod, whole: one row, which is read as an array of these fields in this order.
 #[derive(Clone, Debug, PartialEq, Deserialize)]

@@ -1,6 +1,6 @@
 //! The decision: from what is known of a pod to the one thing to do next.
 
-use super::{CallError, Desired, Failure, FailureCode, MachinePhase, Pod, Resource};
+use super::{CallError, Desired, EXIT_NO_SERVICE, Failure, FailureCode, MachinePhase, Pod, Resource};
 use crate::{Timestamp, limits};
 use std::time::Duration;
 
@@ -118,10 +118,13 @@ fn running(pod: &Pod, now: Timestamp) -> Decision {
             MachinePhase::Exited { .. } if pod.spec.auto_restart && pod.restarts < limits::RESTARTS_MAX => {
                 Decision::Do(Step::Start)
             }
-            MachinePhase::Exited { code, oom, at } => Decision::Do(Step::Fail(Failure {
-                at: at.unwrap_or(now),
-                ..failure(FailureCode::MachineExited, exit_text(*code, *oom))
-            })),
+            MachinePhase::Exited { code, oom, at } => {
+                let mut failure = exit_failure(*code, *oom, at.unwrap_or(now));
+                if pod.spec.auto_restart {
+                    failure.text += &format!(" (after restart {} of {})", pod.restarts, limits::RESTARTS_MAX);
+                }
+                Decision::Do(Step::Fail(failure))
+            }
         },
         Resource::Absent => Decision::Do(Step::Fail(failure(
             FailureCode::MachineLost,
@@ -177,12 +180,19 @@ fn starting(pod: &Pod, now: Timestamp) -> Decision {
 }
 
 /// What a machine's end means, for the user.
-pub(super) fn exit_text(code: i64, oom: bool) -> String {
-    if oom {
-        "the machine ran out of memory and was ended by the kernel; choose an offer with more memory".into()
+pub(super) fn exit_failure(exit: i64, oom: bool, at: Timestamp) -> Failure {
+    let (code, text) = if oom {
+        let text =
+            "the machine ran out of memory and was ended by the kernel; choose an offer with more memory";
+        (FailureCode::MachineExited, text.to_owned())
+    } else if exit == EXIT_NO_SERVICE {
+        let text = "the image has no Jupyter (no program `jupyter-lab` in its PATH): choose an image with \
+                    JupyterLab in it, or order without jupyterPassword";
+        (FailureCode::NoJupyter, text.to_owned())
     } else {
-        format!("the machine ended by itself with exit code {code}")
-    }
+        (FailureCode::MachineExited, format!("the machine ended by itself with exit code {exit}"))
+    };
+    Failure { code, text, at }
 }
 
 /// How long to wait after `failures` in a row (≥1): doubling between the two named limits.

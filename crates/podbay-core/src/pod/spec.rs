@@ -1,7 +1,7 @@
 //! What a pod was asked to be.
 
-use crate::published::{GpuType, ImageName, Protocol, Security, Socket};
-use crate::{PricePerHour, UserId};
+use crate::published::{GpuType, ImageName, Protocol, Security, Socket, UsedBy};
+use crate::{CredentialsId, PricePerHour, TemplateId, UserId};
 use serde::{Deserialize, Serialize};
 
 /// A port inside a pod.
@@ -24,6 +24,29 @@ pub enum Sharing {
     Team,
     /// These members'.
     Members(Vec<UserId>),
+}
+
+/// A port that somebody asked for by its number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamedPort {
+    /// The port.
+    #[serde(flatten)]
+    pub port: PortSpec,
+    /// What listens there, in the published words.
+    pub used_by: Option<UsedBy>,
+    /// What listens there, in the owner's words.
+    pub description: Option<String>,
+}
+
+/// What a pod has from its template, as it was when the pod was ordered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FromTemplate {
+    /// Which.
+    pub id: TemplateId,
+    /// What is run instead of the image's ENTRYPOINT and CMD.
+    pub command: Option<Vec<String>>,
+    /// Credentials that the image is fetched with.
+    pub credentials: Option<CredentialsId>,
 }
 
 /// What a pod was asked to be, complete: nothing in it depends on configuration that may change later.
@@ -61,6 +84,15 @@ pub struct PodSpec {
     pub data_center: Option<String>,
     /// Start the machine again if it ends by itself.
     pub auto_restart: bool,
+    /// The template that it was ordered from.
+    #[serde(default)]
+    pub template: Option<FromTemplate>,
+    /// Ports that are published whatever the image exposes.
+    #[serde(default)]
+    pub ports: Vec<NamedPort>,
+    /// Hash of the notebook server's password, as Jupyter reads it; `None` if none was asked for.
+    #[serde(default)]
+    pub jupyter: Option<String>,
 }
 
 impl PodSpec {
@@ -68,5 +100,19 @@ impl PodSpec {
     #[must_use]
     pub fn gpus(&self) -> u32 {
         if self.gpu_type == GpuType::CpuNode { 0 } else { self.gpu_count }
+    }
+
+    /// The ports to publish beside SSH, given those that the image exposes: each once, those that
+    /// were asked for first, and no more than may be.
+    #[must_use]
+    pub fn ports_extra(&self, exposed: &[PortSpec]) -> Vec<PortSpec> {
+        let mut ports: Vec<PortSpec> = Vec::new();
+        for port in self.ports.iter().map(|named| named.port).chain(exposed.iter().copied()) {
+            if port.number != super::SSH_PORT && !ports.contains(&port) {
+                ports.push(port);
+            }
+        }
+        ports.truncate(crate::limits::PORTS_EXTRA_MAX);
+        ports
     }
 }

@@ -26,6 +26,9 @@ pub fn pod(auto_restart: bool) -> Pod {
         country: None,
         data_center: None,
         auto_restart,
+        template: None,
+        ports: Vec::new(),
+        jupyter: None,
     };
     let ssh = PublishedPort { internal: SSH_PORT, external: 20_001, protocol: Protocol::Tcp };
     let placement = Placement { host: HostId::from_bits(1), gpus: Vec::new(), ports: vec![ssh] };

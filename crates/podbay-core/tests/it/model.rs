@@ -292,10 +292,20 @@ impl Life {
     }
 
     /// What must hold after every event.
-    fn check(&self, before: &Pod) {
+    fn check(&mut self, before: &Pod) {
         let pod = &self.pod;
         assert!((1..=limits::ATTEMPTS_MAX).contains(&pod.attempt));
         assert!(pod.restarts <= limits::RESTARTS_MAX && self.restarts <= limits::RESTARTS_MAX);
+        if pod.restarts < before.restarts {
+            let Resource::Present(machine) = &before.machine else {
+                panic!("restarts of no machine forgotten")
+            };
+            let MachinePhase::Running { started_at } = machine.phase else { panic!("{:?}", machine.phase) };
+            // A clock that has jumped back before the beginning ends nothing before it.
+            let now = pod.ready_at.map_or(self.now, |ready| ready.max(self.now));
+            assert!(now.since(started_at) >= limits::RESTARTS_FORGOTTEN_AFTER, "forgotten too soon");
+            self.restarts = 0;
+        }
         assert!(pod.progress <= 100 && (pod.attempt > before.attempt || pod.progress >= before.progress));
         assert!(pod.attempt == before.attempt || pod.attempt == before.attempt + 1);
         assert!(pod.updated_at >= before.updated_at);

@@ -34,6 +34,23 @@ fn an_image_that_does_not_exist_is_an_error_at_once() {
 }
 
 #[test]
+fn an_image_without_the_service_that_was_ordered_is_an_error_at_once() {
+    check(
+        "
+        order            → EnsureImage            PROVISIONING 0% 1/5
+        image ok         → Create                 PROVISIONING 70% 1/5 image.ready ports
+        create ok        → Start                  PROVISIONING 80% 1/5 machine.created
+        start ok         → Probe                  PROVISIONING 90% 1/5
+        probe no         → Wait 0.1               PROVISIONING 90% 1/5
+        due              → Inspect                PROVISIONING 90% 1/5
+        inspect exited 117 → Remove               ERROR 90% 1/5 pod.failed
+        remove ok        → Release                ERROR 90% 1/5
+        do               → Blocked                ERROR 90% 1/5 release
+        ",
+    );
+}
+
+#[test]
 fn a_fetch_that_breaks_is_tried_again_and_again_and_then_given_up() {
     check(
         "

@@ -177,6 +177,35 @@ fn auto_restart_starts_five_times_and_then_gives_up() {
 }
 
 #[test]
+fn restarts_are_counted_anew_after_ten_good_minutes() {
+    check(
+        "
+        order restarting → EnsureImage            PROVISIONING 0% 1/5
+        image ok         → Create                 PROVISIONING 70% 1/5 image.ready ports
+        create ok        → Start                  PROVISIONING 80% 1/5 machine.created
+        start ok         → Probe                  PROVISIONING 90% 1/5
+        probe yes        → Settled                ACTIVE 100% 1/5 pod.active bill+
+        at +10s          → Settled                ACTIVE 100% 1/5
+        suspect          → Inspect                ACTIVE 100% 1/5
+        inspect exited 1 → Start                  ACTIVE 100% 1/5 bill-10
+        start ok         → Wait 0.5               ACTIVE 100% 1/5 machine.restarted bill+
+        at +599s         → Settled                ACTIVE 100% 1/5
+        suspect          → Inspect                ACTIVE 100% 1/5
+        inspect exited 1 → Start                  ACTIVE 100% 1/5 bill-599
+        start ok         → Wait 1                 ACTIVE 100% 1/5 machine.restarted bill+
+        at +10m          → Settled                ACTIVE 100% 1/5
+        suspect          → Inspect                ACTIVE 100% 1/5
+        inspect exited 1 → Start                  ACTIVE 100% 1/5 bill-600
+        start ok         → Wait 0.5               ACTIVE 100% 1/5 machine.restarted bill+
+        at +20m          → Settled                ACTIVE 100% 1/5
+        suspect          → Inspect                ACTIVE 100% 1/5
+        inspect exited 1 -11m → Start             ACTIVE 100% 1/5 bill-540
+        start ok         → Wait 1                 ACTIVE 100% 1/5 machine.restarted bill+
+        ",
+    );
+}
+
+#[test]
 fn a_restart_whose_reply_was_lost_is_billed_and_counted() {
     check(
         "

@@ -103,6 +103,9 @@ pub fn pod(number: u128, owner: u128, created: i64) -> Pod {
         country: None,
         data_center: None,
         auto_restart: false,
+        template: None,
+        ports: Vec::new(),
+        jupyter: None,
     };
     let placement = Placement { host: host(), gpus: Vec::new(), ports: Vec::new() };
     Pod::new(pod_id(number), user(owner), spec, placement, at(created))

@@ -14,3 +14,4 @@ mod migrations;
 mod places;
 mod pods;
 mod teams;
+mod templates;
