@@ -165,6 +165,11 @@ impl<'a> Fields<'a> {
         Some(values)
     }
 
+    /// Whether the key is there, null included: a change names only what it changes.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.map.contains_key(key)
+    }
+
     /// The raw value of a key that has several forms, and a way to complain about its parts.
     pub(crate) fn raw(&mut self, key: &'static str) -> Option<&'a Value> {
         self.take(key)

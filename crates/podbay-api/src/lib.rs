@@ -25,6 +25,7 @@ pub mod paths;
 pub mod pods;
 pub mod ssh_keys;
 pub mod teams;
+pub mod templates;
 mod term;
 pub mod users;
 

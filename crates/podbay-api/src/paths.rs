@@ -37,6 +37,16 @@ pub const DISK_EVENTS: &str = "/disks/{id}/events";
 pub const SSH_KEYS: &str = "/ssh_keys";
 /// One SSH key: DELETE, PATCH.
 pub const SSH_KEY: &str = "/ssh_keys/{id}";
+/// Templates: GET lists, POST makes (an addition).
+pub const TEMPLATES: &str = "/templates";
+/// One template: GET, PATCH, DELETE (an addition).
+pub const TEMPLATE: &str = "/templates/{id}";
+/// Whether a registry gives an image: POST asks.
+pub const CHECK_IMAGE: &str = "/template/check-docker-image";
+/// Credentials of registries: GET lists, POST adds (POST is an addition).
+pub const REGISTRY_CREDENTIALS: &str = "/template/registry-credentials";
+/// Credentials of one registry: DELETE (an addition).
+pub const REGISTRY_CREDENTIALS_ONE: &str = "/template/registry-credentials/{id}";
 /// Who the key belongs to.
 pub const WHOAMI: &str = "/user/whoami";
 /// The caller's name in addresses: PATCH.

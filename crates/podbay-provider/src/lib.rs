@@ -10,11 +10,13 @@
 
 pub mod engine;
 pub mod fake;
+pub mod reference;
+pub mod registry;
 
 use async_trait::async_trait;
 use podbay_core::disk::VolumeFact;
 use podbay_core::place::HostFacts;
-use podbay_core::pod::{CallError, GpuSlot, ImageFact, MachineFact, PortSpec, PublishedPort};
+use podbay_core::pod::{CallError, GpuSlot, ImageFact, MachineFact, PublishedPort};
 use podbay_core::{DiskId, PodId, Timestamp};
 use std::fmt;
 use std::net::IpAddr;
@@ -250,13 +252,4 @@ pub trait Provider: Send + Sync {
 
     /// A stream to a published port, as a client would open it. What readiness is judged by.
     async fn dial_published(&self, address: IpAddr, port: u16) -> Answer<Box<dyn Stream>>;
-}
-
-/// An image port that is not our own SSH port: those that are published beside it.
-#[must_use]
-pub fn published_extra(exposed: &[PortSpec]) -> Vec<PortSpec> {
-    let mut ports: Vec<PortSpec> =
-        exposed.iter().copied().filter(|port| port.number != podbay_core::pod::SSH_PORT).collect();
-    ports.truncate(podbay_core::limits::PORTS_EXTRA_MAX);
-    ports
 }

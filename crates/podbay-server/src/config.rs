@@ -14,6 +14,7 @@ use podbay_core::place::{CpuSize, Terms};
 use podbay_core::published::{GpuType, ImageName, Region, Security};
 use podbay_core::{Micros, PricePerHour};
 use podbay_provider::Credentials;
+use podbay_provider::registry::Guard;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
@@ -51,8 +52,10 @@ pub struct Config {
     pub cpu_sizes: Vec<CpuSize>,
     /// OCI reference of each published image name that is offered.
     pub images: BTreeMap<ImageName, String>,
-    /// Credentials of private registries.
+    /// Credentials of private registries, for [`Config::images`].
     pub registries: Vec<RegistryConfig>,
+    /// What may be asked about an image beside the public internet; see [`Guard::new`].
+    pub registry_allow: Vec<String>,
     /// What one client may ask for.
     pub limits: LimitsConfig,
 }
@@ -176,6 +179,7 @@ impl Default for Config {
                 .map(|name| (name, BASE_IMAGE.to_owned()))
                 .into(),
             registries: Vec::new(),
+            registry_allow: Vec::new(),
             limits: LimitsConfig::default(),
         }
     }
@@ -248,6 +252,7 @@ const KEYS: &[&str] = &[
     "cpu_sizes",
     "images",
     "registries",
+    "registry_allow",
     "limits.connections",
     "limits.connections_per_address",
     "limits.read",
@@ -368,6 +373,9 @@ impl Config {
         if tracing_subscriber::EnvFilter::try_new(&self.log).is_err() {
             return wrong("log", "write a filter such as \"info\" or \"info,podbay_server=debug\"");
         }
+        if let Err(text) = self.guard() {
+            return wrong("registry_allow", &text);
+        }
         if self.database != "sqlite" && !self.database.starts_with("postgres") {
             return wrong("database", "write \"sqlite\" or a URL that begins with postgres://");
         }
@@ -396,6 +404,14 @@ impl Config {
     #[must_use]
     pub fn price_disk_gb(&self) -> PricePerHour {
         Micros::from_dollars(self.prices.disk_gb).unwrap_or_default()
+    }
+
+    /// Where questions about images may lead.
+    ///
+    /// # Errors
+    /// The first entry of `registry_allow` that is wrong.
+    pub fn guard(&self) -> Result<Guard, String> {
+        Guard::new(self.registry_allow.iter().map(String::as_str))
     }
 
     /// The address that pods are advertised under.

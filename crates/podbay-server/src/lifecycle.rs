@@ -72,7 +72,10 @@ async fn build(config: Config, agent: &[u8]) -> anyhow::Result<Arc<App>> {
     let install_id = store
         .write(move |tx| Box::pin(async move { Ok::<_, Error>(tx.install_id(&fresh, now).await?) }))
         .await?;
-    let host_key_secret = secret(&folder.join("host-keys.secret"), &chance)?;
+    let host_key_secret =
+        secret(&folder.join("host-keys.secret"), &chance, "pods then get new SSH host keys")?;
+    let vault_secret =
+        secret(&folder.join("vault.secret"), &chance, "registry credentials must then be added again")?;
     let engine = Engine::connect(EngineSettings {
         url: config.engine.url.clone().or_else(docker_host),
         install_id: install_id.clone(),
@@ -94,6 +97,7 @@ async fn build(config: Config, agent: &[u8]) -> anyhow::Result<Arc<App>> {
         host,
         provider: Arc::new(engine),
         host_key_secret,
+        vault_secret,
         tuning: Tuning::default(),
     });
     facts_refresh(&app)
@@ -228,11 +232,11 @@ fn write_private(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
 }
 
 /// The secret of that file, made at the first start.
-fn secret(path: &Path, chance: &Chance) -> anyhow::Result<[u8; 32]> {
+fn secret(path: &Path, chance: &Chance, without: &str) -> anyhow::Result<[u8; 32]> {
     match fs::read(path) {
         Ok(bytes) => bytes.try_into().map_err(|_| {
             let path = path.display();
-            anyhow::anyhow!("{path} is damaged: restore it, or remove it (pods then get new SSH host keys)")
+            anyhow::anyhow!("{path} is damaged: restore it, or remove it ({without})")
         }),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let secret = chance.secret();

@@ -309,6 +309,7 @@ async fn start(
         host: HostId::from_stored("local".into()),
         provider: Arc::new(Fake::new(world.clone(), install_id())),
         host_key_secret: [7; 32],
+        vault_secret: [8; 32],
         tuning: tuning.clone(),
     });
     // A server that starts again has the facts in its rows; the engine may be away just now.

@@ -16,6 +16,10 @@ use crate::teams::{
     AcceptInvitation, CreateTeam, Invitation, InvitationCreated, Invite, Joined, Member, SetRole, Team,
     UpdateTeam,
 };
+use crate::templates::{
+    AddRegistryCredentials, ChangeTemplate, CheckImage, CreateTemplate, ImageChecked, RegistryCredentials,
+    RegistryCredentialsList, Template,
+};
 use crate::users::{CreateUser, SetSlug, User, UserCreated, WhoAmI};
 use futures_util::stream::{self, Stream, TryStreamExt};
 use podbay_core::limits;
@@ -368,6 +372,56 @@ impl Client {
     pub async fn ssh_key_set_primary(&self, id: &str) -> Result<SshKeyUpdated, Error> {
         let change = PatchSshKey { is_primary: true };
         self.call(Method::PATCH, &["ssh_keys", id], &[], Some(&change)).await
+    }
+
+    /// The account's templates.
+    pub async fn templates(&self) -> Result<Vec<Template>, Error> {
+        self.all(&["templates"]).await
+    }
+
+    /// One template.
+    pub async fn template(&self, id: &str) -> Result<Template, Error> {
+        self.get(&["templates", id], &[]).await
+    }
+
+    /// Makes a template.
+    pub async fn template_create(&self, template: &CreateTemplate) -> Result<Template, Error> {
+        self.call(Method::POST, &["templates"], &[], Some(template)).await
+    }
+
+    /// Changes a template.
+    pub async fn template_update(&self, id: &str, change: &ChangeTemplate) -> Result<Template, Error> {
+        self.call(Method::PATCH, &["templates", id], &[], Some(change)).await
+    }
+
+    /// Deletes a template.
+    pub async fn template_delete(&self, id: &str) -> Result<(), Error> {
+        self.call::<Empty>(Method::DELETE, &["templates", id], &[], NOTHING).await.map(|_| ())
+    }
+
+    /// Asks the registry for an image.
+    pub async fn image_check(&self, image: &CheckImage) -> Result<ImageChecked, Error> {
+        self.call(Method::POST, &["template", "check-docker-image"], &[], Some(image)).await
+    }
+
+    /// The account's credentials of registries.
+    pub async fn registry_credentials(&self) -> Result<Vec<RegistryCredentials>, Error> {
+        let list: RegistryCredentialsList = self.get(&["template", "registry-credentials"], &[]).await?;
+        Ok(list.credentials)
+    }
+
+    /// Adds credentials of a registry.
+    pub async fn registry_credentials_add(
+        &self,
+        credentials: &AddRegistryCredentials,
+    ) -> Result<RegistryCredentials, Error> {
+        self.call(Method::POST, &["template", "registry-credentials"], &[], Some(credentials)).await
+    }
+
+    /// Deletes credentials of a registry.
+    pub async fn registry_credentials_delete(&self, id: &str) -> Result<(), Error> {
+        let segments = ["template", "registry-credentials", id];
+        self.call::<Empty>(Method::DELETE, &segments, &[], NOTHING).await.map(|_| ())
     }
 
     /// The server's own description of all its calls (OpenAPI 3.1).

@@ -6,7 +6,7 @@ use crate::error::FieldError;
 use crate::term::Term;
 use podbay_core::limits;
 use podbay_core::published::{GpuType, ImageName, ProviderType, Security, Socket};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -56,7 +56,7 @@ pub struct TeamRef {
 }
 
 /// One variable of a pod's environment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EnvVar {
     /// Name.
     pub key: String,
@@ -103,7 +103,7 @@ pub struct PodRequest {
     /// Image; the server's default if none.
     #[cfg_attr(feature = "openapi", schemars(with = "Option<Term<ImageName>>"))]
     pub image: Option<ImageName>,
-    /// Custom template, with the image `custom_template`.
+    /// Custom template, with the image `custom_template` or without any.
     #[cfg_attr(feature = "openapi", schemars(length(max = limits::NAME_CHARS_MAX)))]
     pub custom_template_id: Option<String>,
     /// Data centre of the offer.
@@ -118,7 +118,7 @@ pub struct PodRequest {
     /// Environment. Read as a list of pairs or as a map.
     #[cfg_attr(feature = "openapi", schemars(schema_with = "both_env_forms", default))]
     pub env_vars: Vec<EnvVar>,
-    /// Password of a notebook server.
+    /// Password of a notebook server; none is started if it is null, absent or empty.
     #[cfg_attr(feature = "openapi", schemars(length(max = limits::NAME_CHARS_MAX)))]
     pub jupyter_password: Option<String>,
     /// One of the account's SSH keys.
@@ -173,12 +173,12 @@ fn pod(fields: &mut Fields<'_>) -> Option<PodRequest> {
     let memory = fields.optional("memory", size());
     let max_price = fields.optional("maxPrice", amount).filter(|price| *price > 0.0);
     let image = fields.optional("image", one_of(ImageName::ALL, ImageName::parse, ImageName::as_str));
-    let custom_template_id = fields.optional("customTemplateId", text);
+    let custom_template_id = fields.optional("customTemplateId", text).filter(|id| !id.is_empty());
     let data_center_id = fields.optional("dataCenterId", text);
     let country = fields.optional("country", text);
     let security = fields.optional("security", one_of(Security::ALL, Security::parse, Security::as_str));
     let env_vars = env_vars(fields);
-    let jupyter_password = fields.optional("jupyterPassword", text);
+    let jupyter_password = fields.optional("jupyterPassword", text).filter(|word| !word.is_empty());
     let ssh_key_id = fields.optional("sshKeyId", text);
     let auto_restart = fields.optional("autoRestart", flag);
     let prepaid_for_hr = fields.optional("prepaidForHr", |value| match amount(value)? {
@@ -212,7 +212,7 @@ fn pod(fields: &mut Fields<'_>) -> Option<PodRequest> {
 const ENV_VARS: &str = "envVars";
 
 /// The environment in either of its two forms: clients send both.
-fn env_vars(fields: &mut Fields<'_>) -> Vec<EnvVar> {
+pub(crate) fn env_vars(fields: &mut Fields<'_>) -> Vec<EnvVar> {
     let pairs: Vec<(String, Option<&Value>, Option<&Value>)> = match fields.raw(ENV_VARS) {
         None | Some(Value::Null) => return Vec::new(),
         Some(Value::Object(map)) => map.iter().map(|(key, value)| (key.clone(), None, Some(value))).collect(),

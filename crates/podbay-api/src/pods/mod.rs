@@ -2,6 +2,7 @@
 
 mod create;
 
+pub(crate) use create::env_vars;
 pub use create::{CreatePod, EnvVar, PodRequest, ProviderRef, TeamRef};
 
 use crate::term::{OneOrMany, Term, null_as_default};

@@ -6,7 +6,7 @@
 use super::errors::{self, refused};
 use super::io::{Link, escape};
 use super::limits::{ASK_MAX, PULL_MAX, PULL_SILENCE_MAX};
-use super::reference::Reference;
+use crate::reference::Reference;
 use crate::{Answer, Credentials, ImageRequest, ProgressSink, PullProgress};
 use bollard::Docker;
 use bollard::auth::DockerCredentials;

@@ -25,7 +25,6 @@ mod io;
 mod limits;
 mod look;
 mod machine;
-mod reference;
 mod service;
 mod volume;
 mod yaml;

@@ -6,6 +6,7 @@
     reason = "tests; the lints know only functions marked as such"
 )]
 
+mod ask;
 mod conformance;
 mod engine;
 mod fake;

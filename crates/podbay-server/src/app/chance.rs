@@ -2,7 +2,8 @@
 
 use podbay_core::key::ApiKey;
 use podbay_core::{
-    ApiKeyId, CreditId, DiskId, InstallId, InvitationId, LoginCode, PodId, SshKeyId, TeamId, Timestamp,
+    ApiKeyId, CredentialsId, CreditId, DiskId, InstallId, InvitationId, LoginCode, PodId, SshKeyId, TeamId,
+    TemplateId, Timestamp,
     UserId,
 };
 use rand::rngs::StdRng;
@@ -85,6 +86,30 @@ impl Chance {
     #[must_use]
     pub fn ssh_key_id(&self) -> SshKeyId {
         SshKeyId::from_bits(self.bits())
+    }
+
+    /// A template id.
+    #[must_use]
+    pub fn template_id(&self) -> TemplateId {
+        TemplateId::from_bits(self.bits())
+    }
+
+    /// An id of registry credentials.
+    #[must_use]
+    pub fn credentials_id(&self) -> CredentialsId {
+        CredentialsId::from_bits(self.bits())
+    }
+
+    /// 12 bytes that were never drawn before and never will be again.
+    #[must_use]
+    pub fn nonce(&self) -> [u8; 12] {
+        self.with(Rng::random)
+    }
+
+    /// 16 bytes for the hash of one password.
+    #[must_use]
+    pub fn salt(&self) -> [u8; 16] {
+        self.with(Rng::random)
     }
 
     /// A user id.

@@ -8,15 +8,19 @@ pub mod chance;
 pub mod disks;
 pub mod error;
 pub mod invitations;
+mod jupyter;
 pub mod logins;
 pub mod offers;
 pub mod once;
 pub mod owner;
 pub mod pods;
+pub mod registry_credentials;
 pub mod sharing;
 pub mod ssh_keys;
 pub mod teams;
+pub mod templates;
 pub mod users;
+pub mod vault;
 pub mod wallet;
 
 pub use chance::{Chance, Clock};
@@ -24,15 +28,18 @@ pub use error::Error;
 
 use crate::config::Config;
 use crate::reconcile::Driver;
+use podbay_core::limits::IMAGE_CHECKS_PARALLEL_MAX;
 use podbay_core::permission::{Permission, Scopes};
 use podbay_core::published::UserRole;
 use podbay_core::{ApiKeyId, HostId, InstallId, PodId, Subject, TeamId, Timestamp, UserId, limits};
 use podbay_provider::Provider;
+use podbay_provider::registry::Registry;
 use podbay_store::Store;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
-use tokio::sync::broadcast;
+use tokio::sync::{Semaphore, broadcast};
+use vault::Vault;
 
 /// The parts of the server that tests replace or tune.
 #[derive(Clone, Debug)]
@@ -85,6 +92,12 @@ pub struct App {
     pub provider: Arc<dyn Provider>,
     /// Secret that the pods' SSH host keys are derived from.
     pub host_key_secret: [u8; 32],
+    /// Seals passwords of registries.
+    pub vault: Vault,
+    /// Asks registries about images.
+    pub registry: Registry,
+    /// Turns of those who ask.
+    pub image_checks: Semaphore,
     /// Convergence.
     pub driver: Driver,
     /// Pods and disks whose end has just been recorded.
@@ -137,6 +150,8 @@ pub struct Parts {
     pub provider: Arc<dyn Provider>,
     /// See [`App::host_key_secret`].
     pub host_key_secret: [u8; 32],
+    /// Secret that [`App::vault`] seals with.
+    pub vault_secret: [u8; 32],
     /// See [`App::tuning`].
     pub tuning: Tuning,
 }
@@ -149,6 +164,9 @@ impl App {
     #[must_use]
     pub fn new(parts: Parts) -> Arc<Self> {
         Arc::new_cyclic(|me| Self {
+            registry: Registry::new(parts.config.guard().unwrap_or_default()),
+            image_checks: Semaphore::new(IMAGE_CHECKS_PARALLEL_MAX),
+            vault: Vault::new(&parts.vault_secret),
             store: parts.store,
             config: parts.config,
             clock: parts.clock,

@@ -2,12 +2,16 @@
 
 use super::error::wrong_value;
 use super::offers::{Stocked, offers};
-use super::{Actor, App, Error, disks, sharing, wallet};
+use super::{Actor, App, Error, disks, jupyter, sharing, templates, wallet};
 use podbay_api::FieldError;
 use podbay_api::pods::{CreatePod, PodRequest};
 use podbay_core::place::Terms;
-use podbay_core::pod::{Desired, Placement, Pod, PodSpec, PublishedPort, Resource, SSH_PORT};
-use podbay_core::published::{ImageName, Protocol, ProviderType};
+use podbay_core::pod::{
+    Desired, FromTemplate, JUPYTER_PORT, NamedPort, Placement, Pod, PodSpec, PortSpec, PublishedPort,
+    Resource, SSH_PORT,
+};
+use podbay_core::published::{ImageName, Protocol, ProviderType, UsedBy};
+use podbay_core::template::{Template, merge_env};
 use podbay_core::usage::{Total, total};
 use podbay_core::{PodId, SshKeyId, Subject, Timestamp, UserId, limits};
 use podbay_provider::Logs;
@@ -35,7 +39,11 @@ pub async fn pod_create(app: &App, actor: &Actor, order: CreatePod) -> Result<Or
     let chosen = chosen.ok_or_else(|| {
         Error::field("body.pod.cloudId", "no such offer; GET /api/v1/availability/gpus lists them")
     })?;
-    let spec = specify(app, &order, &chosen, &terms)?;
+    let template = template(app, actor, &order.pod).await?;
+    let mut spec = specify(app, &order, &chosen, &terms, template)?;
+    if let Some(password) = &order.pod.jupyter_password {
+        spec.jupyter = Some(jupyter::hash(app, password).await?);
+    }
     if let Some(id) = &order.pod.ssh_key_id {
         let unknown = || Error::field("body.pod.sshKeyId", "no such SSH key in this account");
         let id = SshKeyId::parse(id).ok_or_else(unknown)?;
@@ -85,12 +93,52 @@ fn no_capacity(cloud_id: &str, free: &str) -> Error {
     Error::Conflict(format!("no capacity for {cloud_id} now; free are {free}"))
 }
 
+/// The template that an order names: the caller's own, with credentials that still are there.
+async fn template(app: &App, actor: &Actor, order: &PodRequest) -> Result<Option<Template>, Error> {
+    const FIELD: &str = "body.pod.customTemplateId";
+    let custom = order.image.map(|image| image == ImageName::CustomTemplate);
+    let id = match (&order.custom_template_id, custom) {
+        (Some(_), Some(false)) => {
+            return Err(Error::field(FIELD, "goes with the image custom_template, or with none"));
+        }
+        (None, Some(true)) => {
+            let text = "field required with the image custom_template; GET /api/v1/templates lists yours";
+            return Err(Error::field(FIELD, text));
+        }
+        (None, _) => return Ok(None),
+        (Some(id), _) => id,
+    };
+    let mut tx = app.store.reader().await?;
+    let template = match templates::owned(&mut tx, &actor.user, id).await {
+        Err(Error::NotFound) => return Err(Error::field(FIELD, "no such template in this account")),
+        other => other?,
+    };
+    if let Some(credentials) = &template.credentials
+        && tx.credentials_get(&actor.user, credentials).await?.is_none()
+    {
+        let text = "the template's registry credentials were deleted; change the template first";
+        return Err(Error::field(FIELD, text));
+    }
+    Ok(Some(template))
+}
+
 /// The order as a complete specification, or everything that is wrong with it.
-fn specify(app: &App, order: &CreatePod, chosen: &Stocked, terms: &Terms) -> Result<PodSpec, Error> {
+fn specify(
+    app: &App,
+    order: &CreatePod,
+    chosen: &Stocked,
+    terms: &Terms,
+    template: Option<Template>,
+) -> Result<PodSpec, Error> {
     let offer = &chosen.offer;
     let mut errors = mismatches(order, chosen, terms);
-    let image = order.pod.image.or_else(|| default_image(terms));
-    let reference = image.and_then(|image| app.config.images.get(&image));
+    let (image, reference) = match &template {
+        Some(template) => (Some(ImageName::CustomTemplate), Some(&template.image)),
+        None => {
+            let image = order.pod.image.or_else(|| default_image(terms));
+            (image, image.and_then(|image| app.config.images.get(&image)))
+        }
+    };
     if reference.is_none() {
         let offered: Vec<_> = terms.images.iter().map(|image| image.as_str()).collect();
         let text = format!("this image is not offered here; offered are: {}", offered.join(", "));
@@ -103,6 +151,8 @@ fn specify(app: &App, order: &CreatePod, chosen: &Stocked, terms: &Terms) -> Res
         let (price, ceiling) = (offer.price.dollars(), order.pod.max_price.unwrap_or_default());
         return Err(Error::Conflict(format!("the price is {price} USD per hour, above maxPrice {ceiling}")));
     }
+    let env: Vec<_> = order.pod.env_vars.iter().map(|var| (var.key.clone(), var.value.clone())).collect();
+    let from_template = template.as_ref().map_or(&[][..], |template| &template.env);
     Ok(PodSpec {
         name: order.pod.name.clone().unwrap_or_default(),
         cloud_id: offer.cloud_id.clone(),
@@ -114,12 +164,19 @@ fn specify(app: &App, order: &CreatePod, chosen: &Stocked, terms: &Terms) -> Res
         vcpus: offer.size.vcpus,
         memory_gb: offer.size.memory_gb,
         disk_gb: order.pod.disk_size.map_or(offer.size.disk_gb, |disk| disk.min(offer.size.disk_gb)),
-        env: order.pod.env_vars.iter().map(|var| (var.key.clone(), var.value.clone())).collect(),
+        env: merge_env(from_template, &env),
         price: offer.price,
         security: terms.security,
         country: terms.country.clone(),
         data_center: terms.data_center.clone(),
         auto_restart: order.pod.auto_restart.unwrap_or(false),
+        ports: named_ports(order, template.as_ref()),
+        template: template.map(|template| FromTemplate {
+            id: template.id,
+            command: template.command,
+            credentials: template.credentials,
+        }),
+        jupyter: None,
     })
 }
 
@@ -127,6 +184,14 @@ fn specify(app: &App, order: &CreatePod, chosen: &Stocked, terms: &Terms) -> Res
 fn default_image(terms: &Terms) -> Option<ImageName> {
     let published = ImageName::Ubuntu22Cuda12;
     if terms.images.contains(&published) { Some(published) } else { terms.images.first().copied() }
+}
+
+/// Jupyter's port, which is not to be crowded out, and the template's.
+fn named_ports(order: &CreatePod, template: Option<&Template>) -> Vec<NamedPort> {
+    let port = PortSpec { number: JUPYTER_PORT, protocol: Protocol::Tcp };
+    let jupyter = NamedPort { port, used_by: Some(UsedBy::JupyterNotebook), description: None };
+    let jupyter = order.pod.jupyter_password.is_some().then_some(jupyter);
+    jupyter.into_iter().chain(template.into_iter().flat_map(|template| template.ports.clone())).collect()
 }
 
 fn mismatches(order: &CreatePod, chosen: &Stocked, terms: &Terms) -> Vec<FieldError> {
@@ -163,12 +228,6 @@ fn mismatches(order: &CreatePod, chosen: &Stocked, terms: &Terms) -> Vec<FieldEr
     }
     if pod.security.is_some_and(|security| security != terms.security) {
         wrong("body.pod.security", format!("the offer is {}", terms.security));
-    }
-    if pod.image == Some(ImageName::CustomTemplate) || pod.custom_template_id.is_some() {
-        wrong("body.pod.customTemplateId", "this server has no templates".into());
-    }
-    if pod.jupyter_password.is_some() {
-        wrong("body.pod.jupyterPassword", "this server does not start notebooks; start one over SSH".into());
     }
     errors.extend(sharing::asked(order).err().unwrap_or_default());
     errors

@@ -27,6 +27,7 @@ mod reply;
 mod skypilot;
 mod ssh_keys;
 mod teams;
+mod templates;
 mod users;
 mod view;
 
@@ -102,6 +103,18 @@ pub fn routes() -> Vec<Route> {
     add(Method::POST, "/api/v1/ssh_keys", Some(KEYS_WRITE), post(ssh_keys::add));
     add(Method::DELETE, "/api/v1/ssh_keys/{id}", Some(KEYS_WRITE), delete(ssh_keys::remove));
     add(Method::PATCH, "/api/v1/ssh_keys/{id}", Some(KEYS_WRITE), patch(ssh_keys::set_primary));
+    add(Method::GET, "/api/v1/templates", Some(INSTANCES_READ), get(templates::list));
+    add(Method::POST, "/api/v1/templates", Some(INSTANCES_WRITE), post(templates::create));
+    add(Method::GET, "/api/v1/templates/{id}", Some(INSTANCES_READ), get(templates::show));
+    add(Method::PATCH, "/api/v1/templates/{id}", Some(INSTANCES_WRITE), patch(templates::update));
+    add(Method::DELETE, "/api/v1/templates/{id}", Some(INSTANCES_WRITE), delete(templates::remove));
+    let check = post(templates::check_image);
+    add(Method::POST, "/api/v1/template/check-docker-image", Some(INSTANCES_READ), check);
+    const CREDENTIALS: &str = "/api/v1/template/registry-credentials";
+    add(Method::GET, CREDENTIALS, Some(INSTANCES_READ), get(templates::list_credentials));
+    add(Method::POST, CREDENTIALS, Some(INSTANCES_WRITE), post(templates::add_credentials));
+    const CREDENTIALS_ONE: &str = "/api/v1/template/registry-credentials/{id}";
+    add(Method::DELETE, CREDENTIALS_ONE, Some(INSTANCES_WRITE), delete(templates::remove_credentials));
     add(Method::GET, "/api/v1/user/whoami", Some(Permission::AnyKey), get(users::whoami));
     add(Method::GET, "/api/v1/api_keys", Some(Permission::FullKey), get(api_keys::list));
     add(Method::POST, "/api/v1/api_keys", Some(Permission::FullKey), post(api_keys::create));

@@ -14,7 +14,7 @@ use podbay_api::pods::{
 };
 use podbay_api::{OffsetPage, OneOrMany};
 use podbay_core::place::{CpuSize, Free, HostFacts, Terms};
-use podbay_core::pod::{MachinePhase, Pod, PublishedPort, Resource, SSH_PORT};
+use podbay_core::pod::{MachinePhase, NamedPort, Pod, PublishedPort, Resource, SSH_PORT};
 use podbay_core::published::{PodStatus, ProviderType, Security, StockStatus, UsedBy};
 use podbay_core::{PodId, Timestamp};
 use podbay_provider::Logs;
@@ -46,7 +46,7 @@ pub(super) fn pod(app: &App, pod: &Pod, attached: &HashMap<PodId, Vec<Attached>>
         stopped_price_hr: None,
         provisioning_price_hr: Some(0.0),
         environment_type: Some(pod.spec.image.into()),
-        custom_template_id: None,
+        custom_template_id: pod.spec.template.as_ref().map(|template| template.id.to_string()),
         cluster_id: None,
         prime_port_mapping: ports(pod),
         ssh_connection: ssh.map(OneOrMany::One),
@@ -189,16 +189,20 @@ fn failure(pod: &Pod) -> Option<String> {
 /// Ports appear with the connection: before, nothing answers behind them.
 fn ports(pod: &Pod) -> Vec<PortMapping> {
     let shown = pod.placement.as_ref().filter(|_| pod.status() == PodStatus::Active);
-    shown.into_iter().flat_map(|placement| &placement.ports).map(port).collect()
+    shown.into_iter().flat_map(|placement| &placement.ports).map(|published| port(pod, published)).collect()
 }
 
-fn port(port: &PublishedPort) -> PortMapping {
+fn port(pod: &Pod, port: &PublishedPort) -> PortMapping {
+    let same =
+        |named: &&NamedPort| (named.port.number, named.port.protocol) == (port.internal, port.protocol);
+    let named = pod.spec.ports.iter().find(same);
+    let ssh = (port.internal == SSH_PORT).then_some(UsedBy::Ssh);
     PortMapping {
         internal: port.internal.to_string(),
         external: port.external.to_string(),
         protocol: port.protocol.into(),
-        used_by: (port.internal == SSH_PORT).then(|| UsedBy::Ssh.into()),
-        description: Some(String::new()),
+        used_by: ssh.or(named.and_then(|named| named.used_by)).map(Into::into),
+        description: Some(named.and_then(|named| named.description.clone()).unwrap_or_default()),
     }
 }
 

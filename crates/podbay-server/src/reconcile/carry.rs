@@ -2,12 +2,14 @@
 
 use super::driver::Flight;
 use super::files;
+use crate::app::registry_credentials::reveal;
+use crate::app::templates::LOST;
 use crate::app::{App, Error};
 use podbay_core::disk::volume_name;
 use podbay_core::limits;
 use podbay_core::pod::{CallError, FailureCode, Learned, MachinePhase, Pod, Resource, Step};
 use podbay_core::published::GpuType;
-use podbay_provider::{ImageRequest, MachineSpec, Mount, PullProgress, Stream};
+use podbay_provider::{Credentials, ImageRequest, MachineSpec, Mount, PullProgress, Stream};
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
 
@@ -20,7 +22,7 @@ pub(super) async fn carry_out(app: &App, pod: &Pod, step: &Step, flight: &Flight
     let provider = &app.provider;
     Ok(match step {
         Step::Inspect => inspect(app, pod).await?,
-        Step::EnsureImage => ensure_image(app, pod, flight).await,
+        Step::EnsureImage => ensure_image(app, pod, flight).await?,
         Step::Create => Learned::Created(match machine_spec(app, pod).await? {
             Some(spec) => provider.machine_create(&spec).await,
             None => Err(CallError::NotSent("the pod holds no resources".into())),
@@ -79,16 +81,11 @@ fn handle(pod: &Pod) -> String {
 
 /// Fetches the image, writing progress as it comes: 0 to 70 of the installation's 100. Given up
 /// when the user changes their mind.
-async fn ensure_image(app: &App, pod: &Pod, flight: &Flight) -> Learned {
+async fn ensure_image(app: &App, pod: &Pod, flight: &Flight) -> Result<Learned, Error> {
     let reference = pod.spec.image_reference.clone();
-    let credentials = match app.config.credentials(&reference) {
+    let credentials = match credentials(app, pod).await? {
         Ok(credentials) => credentials,
-        Err(error) => {
-            tracing::error!(%error, "credentials of a registry");
-            let text = "the owner's credentials for this registry cannot be read".to_owned();
-            let code = FailureCode::ImageDenied;
-            return Learned::ImageEnsured(Err(CallError::Refused { code, permanent: false, text }));
-        }
+        Err(refused) => return Ok(Learned::ImageEnsured(Err(refused))),
     };
     let request = ImageRequest { reference, digest: pod.image_digest.clone(), credentials };
     let (sender, mut receiver) = tokio::sync::watch::channel(0u8);
@@ -114,13 +111,39 @@ async fn ensure_image(app: &App, pod: &Pod, flight: &Flight) -> Learned {
         app.provider.image_ensure(&request, &sink).await
     };
     let left = limits::PROVISIONING_MAX.saturating_sub(app.now().since(pod.created_at));
-    tokio::select! {
+    Ok(tokio::select! {
         biased;
         () = flight.changed.notified() => Learned::Cancelled,
         answer = fetch => Learned::ImageEnsured(answer),
         () = write_progress => Learned::Cancelled,
         // The plan says what that means.
         () = tokio::time::sleep(left) => Learned::Cancelled,
+    })
+}
+
+/// What the image of a pod is fetched with: the template's credentials, or the owner's for an image that
+/// the owner offers. A template never gets the owner's: its image is anybody's choice.
+async fn credentials(app: &App, pod: &Pod) -> Result<Result<Option<Credentials>, CallError>, Error> {
+    let refused = |permanent, text: &str| {
+        let (code, text) = (FailureCode::ImageDenied, text.to_owned());
+        Ok(Err(CallError::Refused { code, permanent, text }))
+    };
+    let Some(template) = &pod.spec.template else {
+        return match app.config.credentials(&pod.spec.image_reference) {
+            Ok(credentials) => Ok(Ok(credentials)),
+            Err(error) => {
+                tracing::error!(%error, "credentials of a registry");
+                refused(false, "the owner's credentials for this registry cannot be read")
+            }
+        };
+    };
+    let Some(id) = &template.credentials else { return Ok(Ok(None)) };
+    let Some(row) = app.store.reader().await?.credentials_get(&pod.user_id, id).await? else {
+        return refused(true, "the registry credentials of the pod's template were deleted");
+    };
+    match reveal(app, &row) {
+        Some(credentials) => Ok(Ok(Some(credentials))),
+        None => refused(true, LOST),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::app::{App, Error};
 use podbay_core::PodId;
-use podbay_core::pod::{ImageFact, Pod, SSH_PORT};
+use podbay_core::pod::{ImageFact, JUPYTER_PORT, Pod, SSH_PORT};
 use podbay_provider::File;
 use russh::keys::PrivateKey;
 use russh::keys::ssh_key::LineEnding;
@@ -11,18 +11,42 @@ use sha2::{Digest, Sha256};
 
 /// Everything a machine of this pod needs.
 pub(super) async fn all(app: &App, pod: &Pod, image: &ImageFact) -> Result<Vec<File>, Error> {
+    let template = pod.spec.template.as_ref();
     let config = serde_json::json!({
         "pod_id": pod.id.as_str(),
         "ssh_port": SSH_PORT,
-        "command": image.command,
+        "command": template.and_then(|template| template.command.as_ref()).unwrap_or(&image.command),
         "working_dir": image.working_dir,
         "user": image.user,
+        "service": pod.spec.jupyter.as_ref().map(|_| jupyter_service()),
     });
-    Ok(vec![
+    let mut files = vec![
         File { name: "config.json", bytes: config.to_string().into_bytes() },
         File { name: "host_key", bytes: host_key(&app.host_key_secret, &pod.id)?.into_bytes() },
         authorized_keys(app, pod).await?,
-    ])
+    ];
+    if let Some(hash) = &pod.spec.jupyter {
+        // The second name is that of newer versions; each ignores what it does not know.
+        let config = serde_json::json!({
+            "ServerApp": { "password": hash },
+            "PasswordIdentityProvider": { "hashed_password": hash },
+        });
+        files.push(File { name: JUPYTER_CONFIG, bytes: config.to_string().into_bytes() });
+    }
+    Ok(files)
+}
+
+/// How Jupyter names the file that it looks for in each folder of its configuration.
+const JUPYTER_CONFIG: &str = "jupyter_server_config.json";
+
+/// What the agent starts beside the pod's command. The password is in a file: arguments are for all to see.
+fn jupyter_service() -> serde_json::Value {
+    let port = format!("--port={JUPYTER_PORT}");
+    serde_json::json!({
+        "name": "Jupyter",
+        "command": ["jupyter-lab", "--ip=0.0.0.0", port, "--port-retries=0", "--no-browser", "--allow-root"],
+        "env": { "JUPYTER_CONFIG_PATH": "/.podbay/pod" },
+    })
 }
 
 /// The keys that the pod lets in now.

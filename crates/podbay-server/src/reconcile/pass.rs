@@ -12,7 +12,6 @@ use podbay_core::pod::{
 use podbay_core::published::Protocol;
 use podbay_core::usage::UsageState;
 use podbay_core::{PodId, Subject, Timestamp};
-use podbay_provider::published_extra;
 use podbay_store::Tx;
 
 /// When a pod or a disk wants to be looked at again.
@@ -168,7 +167,7 @@ async fn assign_ports(
     start: u16,
 ) -> Result<(), Error> {
     let Resource::Present(image) = &pod.image else { return Ok(()) };
-    let extra = published_extra(&image.exposed);
+    let extra = pod.spec.ports_extra(&image.exposed);
     let Some(placement) = &mut pod.placement else { return Ok(()) };
     let keep = |port: &PublishedPort| pod.attempt == 1 && port.internal == SSH_PORT;
     let kept: Vec<PublishedPort> = placement.ports.iter().copied().filter(keep).collect();

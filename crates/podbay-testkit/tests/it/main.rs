@@ -17,4 +17,5 @@ mod pods;
 mod published;
 mod sim;
 mod teams;
+mod templates;
 mod wallet;

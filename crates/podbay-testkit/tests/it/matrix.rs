@@ -20,6 +20,8 @@ async fn own(server: &TestServer, client: &Client, path: &str, nth: usize) -> St
         Some("api_keys") => {
             client.post("/api/v1/api_keys", &api_key("x", Scopes::default(), None)).await.ok()
         }
+        Some("templates") => client.post("/api/v1/templates", &template()).await.ok(),
+        Some("template") => client.post("/api/v1/template/registry-credentials", &credentials()).await.ok(),
         other => panic!("teach this test to make a thing for {other:?} ({path})"),
     };
     path.replace("{id}", made["id"].as_str().unwrap())
@@ -43,6 +45,14 @@ async fn own_team(server: &TestServer, client: &Client, path: &str) -> String {
 
 fn ssh_key(nth: usize) -> Value {
     json!({ "name": format!("key {nth}"), "publicKey": TestServer::ssh_public_key(nth as u8) })
+}
+
+fn template() -> Value {
+    json!({ "name": "t", "image": "localhost/web" })
+}
+
+fn credentials() -> Value {
+    json!({ "name": "c", "server": "ghcr.io", "username": "ada", "password": "secret" })
 }
 
 fn api_key(name: &str, scopes: Scopes, expires_at: Option<String>) -> Value {
@@ -80,6 +90,12 @@ fn body(method: &Method, path: &str, nth: usize) -> Option<Value> {
         ("POST", "/api/v1/teams/{id}/invitations") => Some(json!({})),
         ("POST", "/api/v1/invitations/{id}/accept") => Some(json!({ "name": "n", "email": "a@example.org" })),
         ("POST", "/api/v1/billing/credits") => Some(json!({ "amountUsd": 1.5 })),
+        ("POST", "/api/v1/templates") => Some(template()),
+        ("PATCH", "/api/v1/templates/{id}") => Some(json!({ "name": "renamed" })),
+        ("POST", "/api/v1/template/check-docker-image") => {
+            Some(json!({ "image": "localhost/web", "registry_credentials_id": null }))
+        }
+        ("POST", "/api/v1/template/registry-credentials") => Some(credentials()),
         ("PATCH", "/api/v1/ssh_keys/{id}") => Some(json!({ "isPrimary": true })),
         ("POST", "/api/v1/auth_challenge/generate") => Some(json!({ "encryptionPublicKey": LOGIN_KEY })),
         ("POST", "/api/v1/auth_challenge/approve" | "/api/v1/auth_challenge/refuse") => None,

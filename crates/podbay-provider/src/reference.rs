@@ -15,15 +15,20 @@ const REFERENCE_BYTES_MAX: usize = 1_024;
 
 /// A complete reference.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Reference {
+pub struct Reference {
+    /// Host of the registry, with its port if it is named.
     pub registry: String,
+    /// Repository within the registry.
     pub path: String,
     /// With its separator: `:tag` or `@digest`.
     version: String,
 }
 
 impl Reference {
-    /// Reads `text`, or says what is wrong with it.
+    /// Reads `text`.
+    ///
+    /// # Errors
+    /// What is wrong with it.
     pub fn parse(text: &str) -> Result<Self, String> {
         let wrong = |what: &str| format!("{text:?} is no image reference: {what}");
         if text.len() > REFERENCE_BYTES_MAX {
@@ -64,12 +69,20 @@ impl Reference {
         Ok(Self { registry, path, version })
     }
 
+    /// Tag or digest, as registries are asked for it.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.version[1..]
+    }
+
     /// Whether it can only have been built here.
+    #[must_use]
     pub fn is_local(&self) -> bool {
         self.registry == REGISTRY_LOCAL
     }
 
     /// Whether `digest`, as in `docker.io/library/x@sha256:…` or `x@sha256:…`, is one of its repository.
+    #[must_use]
     pub fn owns(&self, digest: &str) -> bool {
         Self::parse(digest).is_ok_and(|other| other.registry == self.registry && other.path == self.path)
     }
