@@ -1,5 +1,6 @@
 //! What the server tells this pod: `config.json`, and the host key beside it.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -20,9 +21,24 @@ pub(crate) struct Config {
     /// `name`, `uid`, `name:group` or `uid:gid` to run the command as; empty for our own.
     #[serde(default)]
     pub(crate) user: String,
+    /// A program that runs beside the command, and without which the pod is of no use to its owner.
+    #[serde(default)]
+    pub(crate) service: Option<Service>,
     /// Replaces the search for a login shell. Tests use it to look like an image without one.
     #[serde(default)]
     pub(crate) shells: Option<Vec<PathBuf>>,
+}
+
+/// A program of the image that the server wants run.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Service {
+    /// What people call it.
+    pub(crate) name: String,
+    /// The program, which is looked for along `PATH`, and its arguments.
+    pub(crate) command: Vec<String>,
+    /// Set for it alone.
+    #[serde(default)]
+    pub(crate) env: BTreeMap<String, String>,
 }
 
 fn ssh_port_default() -> u16 {

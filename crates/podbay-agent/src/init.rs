@@ -1,9 +1,9 @@
 //! PID 1: starts the image's command, owns the listening socket, keeps the SSH server alive, reaps.
 //!
 //! ```text
-//!   start command ─→ listen ─→ start server ─┬─→ a child ended: report the command, restart the server
-//!                                            ├─→ HUP USR1 USR2 WINCH: pass on to the command
-//!                                            └─→ TERM INT QUIT RTMIN+3: stop
+//!   start command and service ─→ listen ─→ start server ─┬─→ a child ended: report it, restart server or service
+//!                                                        ├─→ HUP USR1 USR2 WINCH: pass on to the command
+//!                                                        └─→ TERM INT QUIT RTMIN+3: stop
 //!   stop: signal to the command, TERM to the server ─→ both ended, or GRACE is over ─→ TERM to what is left ─→ exit
 //! ```
 //!
@@ -12,13 +12,18 @@
 //! * The socket is bound here and handed to the server as its stdin, so that it outlives a crash:
 //!   a connection made meanwhile waits in the backlog, and the port does not change. A server is
 //!   only started after the command, so whoever sees an SSH banner knows the command was started.
+//! * A service that the pod was ordered with and the image lacks ends this process before anything is
+//!   started, with an exit code of its own: the server tells the owner, and no banner says otherwise.
 //! * There is one place that waits for children, `reap`, and tokio's own child handling is not used
 //!   in this process, so nothing races for an exit status.
 //! * As an ordinary process (tests, `docker run --init`) it becomes a subreaper and works the same.
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
@@ -28,7 +33,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use crate::config::Config;
-use crate::users::Tables;
+use crate::users::{Tables, is_executable};
 use crate::{Options, say, sys};
 
 /// How long a stop waits for the command. Below the ten seconds an engine gives by default.
@@ -38,6 +43,12 @@ const GRACE_OTHERS: Duration = Duration::from_millis(700);
 /// A server that lived shorter than this is started again with growing delay.
 const SERVER_LIFE_MIN: Duration = Duration::from_secs(5);
 const RESTART_DELAY_MAX: Duration = Duration::from_secs(5);
+/// After the end of the service, before it is started again.
+const SERVICE_PAUSE: Duration = Duration::from_secs(5);
+/// Exit code when the image lacks the service. The server knows it.
+const EXIT_NO_SERVICE: u8 = 117;
+/// Where programs are looked for in an image that does not say.
+const PATH_DEFAULT: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// How often a port that is taken is tried again.
 const LISTEN_RETRY: Duration = Duration::from_secs(1);
 
@@ -62,6 +73,13 @@ pub(crate) fn run(options: Options) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    if let Some(service) = &config.service {
+        let program = service.command.first().map_or("", String::as_str);
+        if find_program(program, std::env::var_os("PATH")).is_none() {
+            say(&format!("the image has no {}: there is no program {program} in its PATH", service.name));
+            return ExitCode::from(EXIT_NO_SERVICE);
+        }
+    }
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(why) => {
@@ -70,6 +88,13 @@ pub(crate) fn run(options: Options) -> ExitCode {
         }
     };
     runtime.block_on(Init::new(options, config).run())
+}
+
+/// The program of that name along `path`, as a shell finds it.
+fn find_program(name: &str, path: Option<OsString>) -> Option<PathBuf> {
+    let path = path.filter(|path| !path.is_empty()).unwrap_or_else(|| PATH_DEFAULT.into());
+    let candidates = std::env::split_paths(&path).map(|folder| folder.join(name));
+    candidates.into_iter().find(|file| is_executable(file))
 }
 
 /// What happened to this process.
@@ -83,6 +108,7 @@ struct Init {
     options: Options,
     config: Config,
     command: Option<Pid>,
+    service: Option<Pid>,
     server: Option<Pid>,
     listener: Option<TcpListener>,
     listen_complaint: Option<String>,
@@ -90,6 +116,8 @@ struct Init {
     restart_delay: Duration,
     /// When to try again what could not be done: listen, or start the server.
     retry_at: Option<Instant>,
+    /// When to start the service again.
+    service_at: Option<Instant>,
 }
 
 impl Init {
@@ -98,12 +126,14 @@ impl Init {
             options,
             config,
             command: None,
+            service: None,
             server: None,
             listener: None,
             listen_complaint: None,
             server_started: Instant::now(),
             restart_delay: Duration::ZERO,
             retry_at: None,
+            service_at: None,
         }
     }
 
@@ -113,16 +143,16 @@ impl Init {
             let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
         }
         let mut events = listen_for_signals();
-        self.start_command();
+        self.command = self.spawn("command", &self.config.command, &BTreeMap::new());
+        self.start_service();
         self.serve();
         loop {
-            let event = match self.retry_at {
+            let event = match [self.retry_at, self.service_at].into_iter().flatten().min() {
                 None => events.recv().await,
                 Some(at) => tokio::select! {
                     event = events.recv() => event,
                     () = sleep_until(at) => {
-                        self.retry_at = None;
-                        self.serve();
+                        self.retry();
                         continue;
                     }
                 },
@@ -138,10 +168,30 @@ impl Init {
         }
     }
 
-    fn start_command(&mut self) {
-        let Some((program, arguments)) = self.config.command.split_first() else { return };
+    /// Does what is due again.
+    fn retry(&mut self) {
+        let due = |at: &mut Instant| *at <= Instant::now();
+        if self.retry_at.take_if(due).is_some() {
+            self.serve();
+        }
+        if self.service_at.take_if(due).is_some() {
+            self.start_service();
+        }
+    }
+
+    fn start_service(&mut self) {
+        let Some(service) = &self.config.service else { return };
+        self.service = self.spawn(&service.name, &service.command, &service.env);
+        if self.service.is_none() {
+            self.service_at = Some(Instant::now() + SERVICE_PAUSE);
+        }
+    }
+
+    /// Starts a program of the image as the image's user; says so if it cannot.
+    fn spawn(&self, name: &str, words: &[String], env: &BTreeMap<String, String>) -> Option<Pid> {
+        let (program, arguments) = words.split_first()?;
         let mut command = Command::new(program);
-        command.args(arguments).stdin(Stdio::null());
+        command.args(arguments).envs(env).stdin(Stdio::null());
         if let Some(directory) = &self.config.working_dir {
             command.current_dir(directory);
         }
@@ -152,14 +202,20 @@ impl Init {
                     command.env("HOME", &user.home);
                     user.identity()
                 }
-                None => return say(&format!("command could not be started: no user {user} in this image")),
+                None => {
+                    say(&format!("{name} could not be started: no user {user} in this image"));
+                    return None;
+                }
             },
         };
         sys::new_session(&mut command, false, identity);
         match command.spawn() {
             // Dropping the handle neither kills nor waits: `reap` does the waiting.
-            Ok(child) => self.command = Pid::from_raw(child.id().cast_signed()),
-            Err(why) => say(&format!("command could not be started: {program}: {why}")),
+            Ok(child) => Pid::from_raw(child.id().cast_signed()),
+            Err(why) => {
+                say(&format!("{name} could not be started: {program}: {why}"));
+                None
+            }
         }
     }
 
@@ -219,7 +275,14 @@ impl Init {
             };
             if Some(pid) == self.command {
                 self.command = None;
-                say(&describe_end(status));
+                say(&describe_end("command", status));
+            } else if Some(pid) == self.service {
+                self.service = None;
+                let name = self.config.service.as_ref().map_or("service", |service| &service.name);
+                say(&describe_end(name, status));
+                if restart {
+                    self.service_at = Some(Instant::now() + SERVICE_PAUSE);
+                }
             } else if Some(pid) == self.server {
                 self.server = None;
                 if restart {
@@ -239,20 +302,19 @@ impl Init {
     }
 
     fn signal_command(&self, number: i32) {
-        if let (Some(pid), Some(signal)) = (self.command, named_signal(number)) {
-            let _ = rustix::process::kill_process_group(pid, signal);
-        }
+        signal_group(self.command, number);
     }
 
     async fn stop(mut self, number: i32, events: &mut mpsc::UnboundedReceiver<Event>) -> ExitCode {
         // From here on a new connection is refused rather than left waiting.
         self.listener = None;
         self.signal_command(number);
+        signal_group(self.service, libc::SIGTERM);
         if let Some(server) = self.server {
             let _ = rustix::process::kill_process(server, Signal::TERM);
         }
         let deadline = Instant::now() + GRACE;
-        while self.command.is_some() || self.server.is_some() {
+        while self.command.is_some() || self.service.is_some() || self.server.is_some() {
             tokio::select! {
                 event = events.recv() => match event {
                     Some(Event::Child) => {
@@ -263,6 +325,7 @@ impl Init {
                 },
                 () = sleep_until(deadline) => {
                     self.signal_command(libc::SIGKILL);
+                    signal_group(self.service, libc::SIGKILL);
                     if let Some(server) = self.server {
                         let _ = rustix::process::kill_process(server, Signal::KILL);
                     }
@@ -282,6 +345,12 @@ impl Init {
         }
         self.reap(false);
         ExitCode::SUCCESS
+    }
+}
+
+fn signal_group(leader: Option<Pid>, number: i32) {
+    if let (Some(pid), Some(signal)) = (leader, named_signal(number)) {
+        let _ = rustix::process::kill_process_group(pid, signal);
     }
 }
 
@@ -315,11 +384,11 @@ fn bind(listen: Option<SocketAddr>, port: u16) -> std::io::Result<TcpListener> {
     })
 }
 
-fn describe_end(status: WaitStatus) -> String {
+fn describe_end(name: &str, status: WaitStatus) -> String {
     match (status.exit_status(), status.terminating_signal()) {
-        (Some(code), _) => format!("command exited with status {code}"),
-        (None, Some(number)) => format!("command killed by signal {}", signal_name(number)),
-        (None, None) => "command ended".to_owned(),
+        (Some(code), _) => format!("{name} exited with status {code}"),
+        (None, Some(number)) => format!("{name} killed by signal {}", signal_name(number)),
+        (None, None) => format!("{name} ended"),
     }
 }
 
@@ -374,6 +443,18 @@ fn named_signal(number: i32) -> Option<Signal> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn programs_are_found_along_the_path_and_only_there() {
+        let find = |name: &str, path: &str| find_program(name, Some(path.into()));
+        assert_eq!(find("sh", "/nowhere:/bin"), Some("/bin/sh".into()));
+        assert_eq!(find("sh", ""), find_program("sh", None));
+        assert!(find("sh", "").is_some(), "an image that does not say has the usual folders");
+        assert_eq!(find("sh", "/nowhere"), None);
+        assert_eq!(find("passwd", "/etc"), None, "a file that is no program");
+        assert_eq!(find("bin", "/usr"), None, "a folder");
+        assert_eq!(find("", "/bin"), None);
+    }
 
     #[test]
     fn signals_have_names_both_ways() {

@@ -175,7 +175,8 @@ pub(crate) fn shell_of(user: &User, configured: Option<&[PathBuf]>) -> Option<Pa
     candidates.into_iter().find(|path| is_executable(path)).cloned()
 }
 
-fn is_executable(path: &Path) -> bool {
+/// Whether there is a program.
+pub(crate) fn is_executable(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
     std::fs::metadata(path).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
 }

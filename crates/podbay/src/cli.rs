@@ -1,7 +1,8 @@
 //! The command line.
 
 use crate::commands::{
-    api_keys, disks, join, login_approve, offers, pods, skypilot, ssh_keys, teams, users, wallet,
+    api_keys, disks, join, login_approve, offers, pods, registry_credentials, skypilot, ssh_keys, teams,
+    templates, users, wallet,
 };
 #[cfg(feature = "server")]
 use crate::commands::{config, serve};
@@ -78,6 +79,12 @@ pub enum Command {
     /// Manage the SSH keys that every pod of yours lets in
     #[command(subcommand)]
     SshKeys(ssh_keys::SshKeys),
+    /// Manage images of your own, with what a pod of them is started with
+    #[command(subcommand)]
+    Templates(templates::Templates),
+    /// Manage the log-ins of private registries
+    #[command(subcommand)]
+    RegistryCredentials(registry_credentials::RegistryCredentials),
     /// Manage API keys
     #[command(subcommand)]
     ApiKeys(api_keys::ApiKeys),

@@ -30,6 +30,8 @@ named!(
     podbay_api::disks::Disk: id,
     podbay_api::ssh_keys::SshKey: id,
     podbay_api::api_keys::ApiKey: id,
+    podbay_api::templates::Template: id,
+    podbay_api::templates::RegistryCredentials: id,
     podbay_api::users::User: id,
     podbay_api::teams::Team: team_id
 );

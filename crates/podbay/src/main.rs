@@ -13,6 +13,7 @@ mod failure;
 mod find;
 mod output;
 mod printable;
+mod secret;
 mod settings;
 mod terminal;
 mod wait;

@@ -78,6 +78,44 @@ fn a_crashed_server_is_started_again_and_the_command_survives() {
 }
 
 #[test]
+fn a_service_runs_beside_the_command_and_is_stopped_with_the_pod() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = format!(
+        r#"{{"shells": ["/bin/sh"], "command": ["/bin/sh", "-c", "exit 3"], "user": "daemon",
+            "service": {{"name": "Jupyter", "env": {{"SECRET_FOLDER": "/x y"}},
+                "command": ["sh", "-c", "echo $SECRET_FOLDER; id -un; echo $$ > {0}; exec sleep 1000"]}}}}"#,
+        folder.path().join("pid").display()
+    );
+    std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    let mut agent = Agent::with(&config);
+    let pid: u32 =
+        until("the service", || std::fs::read_to_string(folder.path().join("pid")).ok()?.trim().parse().ok());
+    assert_eq!(log_lines(&agent, "/x y").len(), 1);
+    assert_eq!(log_lines(&agent, "daemon").len(), 1);
+    until("the end of the command", || log_lines(&agent, "podbay: command").first().cloned());
+    assert!(is_alive(pid), "the service does not end with the command");
+    assert_eq!(agent.run("echo $SECRET_FOLDER"), "\n");
+    let took = agent.stop();
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    assert_eq!(log_lines(&agent, "podbay: Jupyter"), ["podbay: Jupyter killed by signal TERM"]);
+}
+
+#[test]
+fn a_service_that_the_image_lacks_ends_the_pod_before_anything_is_started() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = r#"{"command": ["/bin/sh", "-c", "echo started"],
+                     "service": {"name": "Jupyter", "command": ["jupyter-lab", "--x"]}}"#;
+    std::fs::write(folder.path().join("config.json"), config).unwrap();
+    let mut init = std::process::Command::new(env!("CARGO_BIN_EXE_podbay-agent"));
+    init.args(["init", "--listen", "127.0.0.1:0", "--dir"]).arg(folder.path()).env("PATH", "/bin:/usr/bin");
+    let output = init.output().unwrap();
+    assert_eq!(output.status.code(), Some(117));
+    let text = "podbay: the image has no Jupyter: there is no program jupyter-lab in its PATH\n";
+    assert_eq!(String::from_utf8_lossy(&output.stderr), text);
+    assert!(output.stdout.is_empty());
+}
+
+#[test]
 fn orphans_are_reaped() {
     let agent = Agent::start();
     agent.run("for i in 1 2 3 4 5; do (setsid sleep 0.0$i >/dev/null 2>&1 </dev/null &) ; done");

@@ -3,8 +3,7 @@
 use podbay_core::key::ApiKey;
 use podbay_core::{
     ApiKeyId, CredentialsId, CreditId, DiskId, InstallId, InvitationId, LoginCode, PodId, SshKeyId, TeamId,
-    TemplateId, Timestamp,
-    UserId,
+    TemplateId, Timestamp, UserId,
 };
 use rand::rngs::StdRng;
 use rand::{Rng, RngCore, SeedableRng};

@@ -183,7 +183,7 @@ pub async fn image_check(app: &App, actor: &Actor, request: CheckImage) -> Resul
     drop(tx);
     let answer = if reference.is_local() {
         // Never fetched: the engine only looks.
-        let request = ImageRequest { reference: request.image.clone(), credentials: None };
+        let request = ImageRequest { reference: request.image.clone(), digest: None, credentials: None };
         let looked = app.provider.image_ensure(&request, &|_| {}).await;
         let found = |digest| Found { digest: Some(digest), platforms: Vec::new() };
         looked.map(|fact| found(fact.digest)).map_err(|error| match error {

@@ -9,11 +9,13 @@ pub mod join;
 pub mod login_approve;
 pub mod offers;
 pub mod pods;
+pub mod registry_credentials;
 #[cfg(feature = "server")]
 pub mod serve;
 pub mod skypilot;
 pub mod ssh_keys;
 pub mod teams;
+pub mod templates;
 pub mod users;
 pub mod wallet;
 mod whoami;
@@ -41,6 +43,8 @@ pub async fn run(cli: Cli, environment: Environment, terminal: &mut Terminal) ->
         Command::Pods(pods) => pods.run(&mut context).await,
         Command::Disks(disks) => disks.run(&mut context).await,
         Command::SshKeys(keys) => keys.run(&mut context).await,
+        Command::Templates(templates) => templates.run(&mut context).await,
+        Command::RegistryCredentials(credentials) => credentials.run(&mut context).await,
         Command::ApiKeys(keys) => keys.run(&mut context).await,
         Command::Teams(teams) => teams.run(&mut context).await,
         Command::Join(join) => join.run(&mut context).await,

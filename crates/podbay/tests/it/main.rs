@@ -10,3 +10,4 @@ mod settings;
 mod skypilot;
 mod stub;
 mod teams;
+mod templates;

@@ -54,7 +54,7 @@ fn status(status: &str, percent: u8, more: Value) -> Value {
     json!({"data": [row], "status": null})
 }
 
-fn offers() -> Value {
+pub fn offers() -> Value {
     let size = |default: Value| {
         json!({"minCount": null, "defaultCount": default, "maxCount": null, "pricePerUnit": null, "step": null,
             "defaultIncludedInPrice": null, "additionalInfo": null})

@@ -6,12 +6,14 @@ use crate::context::Context;
 use crate::environment;
 use crate::failure::{Failure, Result};
 use crate::wait::{self, Goal};
+use crate::{find, secret};
 use clap::Args;
 use podbay_api::Term;
 use podbay_api::availability::GpuAvailability;
 use podbay_api::client::{Client, Error, OfferFilter};
 use podbay_api::pods::{CreatePod, EnvVar, PodRequest, ProviderRef, TeamRef};
 use podbay_core::published::{ImageName, ProviderType, Socket};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Order a pod
@@ -25,6 +27,12 @@ pub struct Create {
     /// Image [default: the server's]
     #[arg(long, value_name = "IMAGE")]
     image: Option<String>,
+    /// Template instead of an image: id, beginning of one, or name
+    #[arg(long, value_name = "TEMPLATE", conflicts_with = "image")]
+    template: Option<String>,
+    /// Start Jupyter, with the password in this file, or on stdin for -
+    #[arg(long, value_name = "FILE")]
+    jupyter_password_file: Option<PathBuf>,
     /// Disk in GB [default: the offer's]
     #[arg(long, value_name = "GB")]
     disk_size: Option<u32>,
@@ -71,11 +79,21 @@ impl Create {
         let client = context.client()?;
         let (wait, timeout) = (self.wait, self.timeout);
         let env_vars = self.env.iter().map(|text| env_var(text)).collect::<Result<Vec<_>>>()?;
-        let image = self.image.as_deref().map(image).transpose()?;
+        let image = match self.template {
+            Some(_) => Some(ImageName::CustomTemplate),
+            None => self.image.as_deref().map(image).transpose()?,
+        };
         let offer = find_offer(&client, &self.offer).await?;
         let disks = self.find_disks(&client).await?;
+        let password = self.jupyter_password_file.as_deref().map(secret::read).transpose()?;
+        let template = match &self.template {
+            Some(text) => Some(find::one(client.templates().await?, text, "template")?.id),
+            None => None,
+        };
         let (team, members) = self.find_team(&client).await?;
         let mut order = self.order(&offer, image, env_vars)?;
+        order.pod.jupyter_password = password;
+        order.pod.custom_template_id = template;
         order.team = team.map(|team_id| TeamRef { team_id });
         order.team_member_ids = members;
         order.disks = disks;
@@ -192,7 +210,7 @@ fn image(text: &str) -> Result<ImageName> {
 }
 
 /// `NAME=VALUE`, or `NAME` with the value that it has here.
-fn env_var(text: &str) -> Result<EnvVar> {
+pub fn env_var(text: &str) -> Result<EnvVar> {
     match text.split_once('=') {
         Some((key, value)) => Ok(EnvVar { key: key.to_owned(), value: value.to_owned() }),
         None => environment::variable(text)

@@ -5,6 +5,7 @@ mod list;
 mod look;
 mod ssh;
 
+pub use create::env_var;
 pub use list::events;
 
 use crate::context::Context;
