@@ -189,8 +189,8 @@ pub fn is_public(address: IpAddr) -> bool {
     let address = address.to_canonical();
     let within = |net: &&str| net.parse::<IpNet>().is_ok_and(|net| net.contains(&address));
     match address {
-        IpAddr::V4(_) => !SPECIAL_V4.iter().any(|net| within(&net)),
-        IpAddr::V6(_) => within(&PUBLIC_V6) && !SPECIAL_V6.iter().any(|net| within(&net)),
+        IpAddr::V4(_) => !SPECIAL_V4.iter().any(within),
+        IpAddr::V6(_) => within(&PUBLIC_V6) && !SPECIAL_V6.iter().any(within),
     }
 }
 
@@ -231,7 +231,8 @@ mod tests {
                        168.63.129.16 169.254.169.254 172.16.0.1 172.31.255.255 192.0.0.1 192.0.2.1 192.88.99.1 \
                        192.168.1.1 198.18.0.1 198.19.255.255 198.51.100.7 203.0.113.7 224.0.0.1 239.1.1.1 240.0.0.1 \
                        255.255.255.255 :: ::1 ::ffff:127.0.0.1 ::ffff:10.0.0.1 ::ffff:169.254.169.254 ::127.0.0.1 \
-                       ::10.0.0.1 64:ff9b::7f00:1 64:ff9b:1::1 100::1 2001::1 2001:0:7f00:1:: 2001:db8::1 2002:7f00:1:: \
+                       ::10.0.0.1 64:ff9b::7f00:1 64:ff9b:1::1 100::1 2001::1 2001:0:7f00:1:: 2001:db8::1 \
+                       2002:7f00:1:: \
                        2002:a00:1::1 3fff::1 5f00::1 fc00::1 fd00:ec2::254 fe80::1 fec0::1 ff02::1";
         for text in special.split_whitespace() {
             assert!(!is_public(text.parse().unwrap()), "{text}");

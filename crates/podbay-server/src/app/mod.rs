@@ -1,7 +1,8 @@
 //! [`App`]: everything a verb needs, and the verbs themselves, one file per noun.
 //!
 //! A verb is permission, validation, one transaction, a wake. **Invariant:** nothing outside
-//! happens in a verb or in its transaction; it leaves rows and events, and the reconciler acts.
+//! happens in a verb or in its transaction; it leaves rows and events, and the reconciler acts. The
+//! one exception only looks: [`templates::image_check`].
 
 pub mod api_keys;
 pub mod chance;

@@ -91,7 +91,7 @@ async fn credentials_of_registries_are_the_owners_alone() {
         let (row, id) = (kept.clone(), kept.id.clone());
         db.write(move |tx| Box::pin(async move { tx.credentials_insert(&row).await })).await.unwrap();
         let mut tx = db.reader().await;
-        assert_eq!(tx.credentials_list(&user(1)).await.unwrap(), [kept.clone()], "{}", db.kind);
+        assert_eq!(tx.credentials_list(&user(1)).await.unwrap(), vec![kept.clone()], "{}", db.kind);
         assert_eq!(tx.credentials_list(&user(2)).await.unwrap(), []);
         assert_eq!(tx.credentials_get(&user(1), &id).await.unwrap(), Some(kept));
         assert_eq!(tx.credentials_get(&user(2), &id).await.unwrap(), None);
