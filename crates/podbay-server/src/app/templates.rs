@@ -215,4 +215,5 @@ pub async fn image_check(app: &App, actor: &Actor, request: CheckImage) -> Resul
 }
 
 /// Why sealed credentials do not open.
-pub(crate) const LOST: &str = "these registry credentials cannot be read any more (the server has another vault.secret): add them again";
+pub(crate) const LOST: &str = "these registry credentials cannot be read any more (the server has another \
+                               vault.secret): add them again";
