@@ -15,7 +15,6 @@ mod contract;
 mod disks;
 mod health;
 mod invitations;
-mod invitations;
 mod json;
 mod limit;
 mod logins;
