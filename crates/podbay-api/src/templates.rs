@@ -2,6 +2,8 @@
 
 use crate::check::{Fields, Outcome, count, name, one_of, parse, text, text_bytes, wrong};
 use crate::error::FieldError;
+#[cfg(feature = "openapi")]
+use crate::pods::both_env_forms;
 use crate::pods::{EnvVar, env_vars};
 use crate::term::{Term, null_as_default};
 use podbay_core::limits;
@@ -12,6 +14,7 @@ use std::fmt;
 
 /// An image of one's own, with what a pod of it is started with (an addition).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Template {
     /// Id: what an order names as `customTemplateId`.
@@ -42,6 +45,7 @@ pub struct Template {
 
 /// A port of a template.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct TemplatePort {
     /// Inside the pod.
@@ -54,19 +58,42 @@ pub struct TemplatePort {
     pub description: Option<String>,
 }
 
+/// A port as it is asked for.
+#[cfg(feature = "openapi")]
+#[derive(schemars::JsonSchema)]
+#[schemars(rename = "TemplatePortRequest", rename_all = "camelCase", deny_unknown_fields)]
+#[expect(dead_code, reason = "only its schema is used; TemplatePort is what it is read into")]
+struct PortRequest {
+    /// Inside the pod; 22 is the port of SSH, and is always published.
+    #[schemars(range(min = 1, max = 65_535))]
+    number: u16,
+    /// TCP if none.
+    protocol: Option<Term<Protocol>>,
+    /// What listens there.
+    used_by: Option<Term<UsedBy>>,
+    /// In words.
+    description: Option<String>,
+}
+
 /// A template to make.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 #[serde(rename_all = "camelCase")]
 pub struct CreateTemplate {
     /// Display name.
+    #[cfg_attr(feature = "openapi", schemars(length(min = 1, max = limits::NAME_CHARS_MAX)))]
     pub name: String,
     /// OCI reference. Whether it is one is for the server to judge.
+    #[cfg_attr(feature = "openapi", schemars(length(min = 1, max = limits::NAME_CHARS_MAX)))]
     pub image: String,
     /// What to run instead of the image's own command.
+    #[cfg_attr(feature = "openapi", schemars(length(max = limits::COMMAND_WORDS_MAX)))]
     pub command: Option<Vec<String>>,
     /// Environment. Read as a list of pairs or as a map.
+    #[cfg_attr(feature = "openapi", schemars(schema_with = "both_env_forms", default))]
     pub env_vars: Vec<EnvVar>,
     /// Ports to publish.
+    #[cfg_attr(feature = "openapi", schemars(with = "Option<Vec<PortRequest>>", length(max = limits::PORTS_EXTRA_MAX)))]
     pub ports: Vec<TemplatePort>,
     /// Credentials to fetch the image with.
     pub registry_credentials_id: Option<String>,
@@ -100,24 +127,31 @@ impl CreateTemplate {
 
 /// A change of a template: what is absent stays as it is. A null in a nullable field clears it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 #[serde(rename_all = "camelCase")]
 pub struct ChangeTemplate {
     /// See [`CreateTemplate::name`].
+    #[cfg_attr(feature = "openapi", schemars(with = "String", length(min = 1, max = limits::NAME_CHARS_MAX)))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// See [`CreateTemplate::image`].
+    #[cfg_attr(feature = "openapi", schemars(with = "String", length(min = 1, max = limits::NAME_CHARS_MAX)))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
     /// See [`CreateTemplate::command`].
+    #[cfg_attr(feature = "openapi", schemars(with = "Option<Vec<String>>", length(max = limits::COMMAND_WORDS_MAX)))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<Option<Vec<String>>>,
     /// See [`CreateTemplate::env_vars`]; all of them.
+    #[cfg_attr(feature = "openapi", schemars(schema_with = "both_env_forms", default))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub env_vars: Option<Vec<EnvVar>>,
     /// See [`CreateTemplate::ports`]; all of them.
+    #[cfg_attr(feature = "openapi", schemars(with = "Option<Vec<PortRequest>>", length(max = limits::PORTS_EXTRA_MAX)))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ports: Option<Vec<TemplatePort>>,
     /// See [`CreateTemplate::registry_credentials_id`].
+    #[cfg_attr(feature = "openapi", schemars(with = "Option<String>"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub registry_credentials_id: Option<Option<String>>,
 }
@@ -195,8 +229,10 @@ fn port(value: &Value) -> Outcome<TemplatePort> {
 
 /// A question whether a registry gives an image. The published names are in snake case.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct CheckImage {
     /// OCI reference.
+    #[cfg_attr(feature = "openapi", schemars(length(min = 1, max = limits::NAME_CHARS_MAX)))]
     pub image: String,
     /// Credentials to ask with.
     pub registry_credentials_id: Option<String>,
@@ -218,6 +254,7 @@ impl CheckImage {
 
 /// What is known of an image.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct ImageChecked {
     /// Whether a pod of it could be made here.
     pub valid: bool,
@@ -233,6 +270,7 @@ pub struct ImageChecked {
 
 /// Credentials of a registry, without the password: no call ever answers that.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct RegistryCredentials {
     /// Id.
@@ -253,6 +291,7 @@ pub struct RegistryCredentials {
 
 /// The published list of credentials: not one of the two page families.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct RegistryCredentialsList {
     /// All of them.
     pub credentials: Vec<RegistryCredentials>,
@@ -260,14 +299,19 @@ pub struct RegistryCredentialsList {
 
 /// Credentials to add (an addition).
 #[derive(Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub struct AddRegistryCredentials {
     /// Display name.
+    #[cfg_attr(feature = "openapi", schemars(length(min = 1, max = limits::NAME_CHARS_MAX)))]
     pub name: String,
     /// Registry, as it stands at the head of image references.
+    #[cfg_attr(feature = "openapi", schemars(length(min = 1, max = limits::NAME_CHARS_MAX)))]
     pub server: String,
     /// Login name.
+    #[cfg_attr(feature = "openapi", schemars(length(min = 1, max = limits::NAME_CHARS_MAX)))]
     pub username: String,
     /// Password or token.
+    #[cfg_attr(feature = "openapi", schemars(length(min = 1)))]
     pub password: String,
 }
 

@@ -376,7 +376,7 @@ impl Client {
 
     /// The account's templates.
     pub async fn templates(&self) -> Result<Vec<Template>, Error> {
-        self.all(&["templates"]).await
+        self.rows(&["templates"], Vec::new()).try_collect().await
     }
 
     /// One template.

@@ -42,9 +42,13 @@ pub(super) fn operations() -> Vec<Operation> {
         )
         .about("There are none here: always empty.")
         .gives::<OfferMap>(),
-        get(AVAILABILITY_MULTI_NODE_SUMMARY, "getClusterPriceSummary", "Prices of offers of several machines")
-            .about("There are none here: always empty.")
-            .gives::<PriceSummary>(),
+        get(
+            AVAILABILITY_MULTI_NODE_SUMMARY,
+            "getClusterPriceSummary",
+            "Prices of offers of several machines",
+        )
+        .about("There are none here: always empty.")
+        .gives::<PriceSummary>(),
         get(SKYPILOT_CATALOG, "getSkyPilotCatalog", "The offers as SkyPilot's catalog")
             .outside()
             .gives_other("text/csv")

@@ -18,6 +18,7 @@ mod pods;
 mod service;
 mod ssh_keys;
 mod teams;
+mod templates;
 mod users;
 mod words;
 
@@ -39,6 +40,7 @@ fn operations() -> Vec<Operation> {
         pods::operations(),
         disks::operations(),
         ssh_keys::operations(),
+        templates::operations(),
         users::operations(),
         teams::operations(),
         billing::operations(),

@@ -57,6 +57,7 @@ pub struct TeamRef {
 
 /// One variable of a pod's environment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct EnvVar {
     /// Name.
     pub key: String,
@@ -292,7 +293,7 @@ fn in_both_spellings(schema: &mut schemars::Schema) {
 
 /// What [`env_vars`] reads.
 #[cfg(feature = "openapi")]
-fn both_env_forms(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+pub(crate) fn both_env_forms(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     let (max, chars) = (limits::ENV_VARS_MAX, limits::NAME_CHARS_MAX);
     let name = serde_json::json!({
         "type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$", "maxLength": chars });

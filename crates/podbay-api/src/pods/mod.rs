@@ -2,6 +2,8 @@
 
 mod create;
 
+#[cfg(feature = "openapi")]
+pub(crate) use create::both_env_forms;
 pub(crate) use create::env_vars;
 pub use create::{CreatePod, EnvVar, PodRequest, ProviderRef, TeamRef};
 

@@ -11,12 +11,14 @@ use podbay_api::paths;
 use podbay_api::pods::CreatePod;
 use podbay_api::ssh_keys::AddSshKey;
 use podbay_api::teams::{AcceptInvitation, CreateTeam, Invite, SetRole, UpdateTeam};
+use podbay_api::templates::{AddRegistryCredentials, ChangeTemplate, CheckImage, CreateTemplate};
 use podbay_api::users::{CreateUser, SetSlug};
 use podbay_core::LoginCode;
 use podbay_core::permission::Scopes;
 use podbay_core::published::TeamRole;
 use podbay_server::http::routes;
 use podbay_testkit::TestServer;
+use serde_json::json;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
@@ -103,6 +105,22 @@ async fn call_logins_and_catalogs(client: &Client) {
     client.skypilot_catalog().await.unwrap_err();
 }
 
+async fn call_templates(client: &Client) {
+    let template = json!({ "name": "n", "image": "i" });
+    client.templates().await.unwrap_err();
+    client.template("ID").await.unwrap_err();
+    client.template_create(&CreateTemplate::parse(&template).unwrap()).await.unwrap_err();
+    client.template_update("ID", &ChangeTemplate::default()).await.unwrap_err();
+    client.template_delete("ID").await.unwrap_err();
+    let question = CheckImage { image: "i".into(), registry_credentials_id: None };
+    client.image_check(&question).await.unwrap_err();
+    client.registry_credentials().await.unwrap_err();
+    let credentials = json!({ "name": "n", "server": "s", "username": "u", "password": "p" });
+    let credentials = AddRegistryCredentials::parse(&credentials).unwrap();
+    client.registry_credentials_add(&credentials).await.unwrap_err();
+    client.registry_credentials_delete("ID").await.unwrap_err();
+}
+
 async fn call_teams(client: &Client) {
     let invite = Invite { role: None, email: None, expires_in_hours: None };
     client.teams().await.unwrap_err();
@@ -125,6 +143,7 @@ async fn every_route_has_a_call() {
     call_disks(&client).await;
     call_teams(&client).await;
     call_logins_and_catalogs(&client).await;
+    call_templates(&client).await;
     let seen = seen.lock().unwrap();
     for route in routes().into_iter().filter(|route| !NOT_FOR_PROGRAMS.contains(&route.path)) {
         let called = (route.method.clone(), route.path.to_owned());
