@@ -56,6 +56,12 @@ pub async fn login_status(app: &App, code: &str, token: &str) -> Result<Option<S
     if bool::from(hash.ct_eq(&login.status_sha256)) { Ok(login.sealed) } else { Err(Error::NotFound) }
 }
 
+/// What an approval leaves behind: the record of the key, which has no secret.
+pub struct Approved(pub ApiKeyRecord);
+
+/// What a refusal leaves behind.
+pub struct Refused;
+
 /// Makes a key of the caller for the program that waits.
 ///
 /// # Errors
@@ -67,19 +73,18 @@ pub async fn login_approve(
     code: LoginCode,
     scopes: Scopes,
     expires_at: Option<Timestamp>,
-) -> Result<ApiKeyRecord, Error> {
+) -> Result<Approved, Error> {
     api_keys::check(app, actor, &scopes, expires_at)?;
     let now = app.now();
     let login = app.store.reader().await?.login_get(&code, now).await?.ok_or_else(nobody_waits)?;
     let name = format!("prime login {code}");
     let (key, record) = api_keys::make(app, actor.user.clone(), name, scopes, expires_at);
     let sealed = seal(app, &login.public_key, &key.reveal())?;
-    let (stored, user) = (record.clone(), actor.user.clone());
-    let approved = app.store.write(move |tx| {
+    let approved = app.write_once(actor, move |tx| {
         Box::pin(async move {
-            tx.api_key_insert(&stored).await?;
-            if tx.login_approve(&code, &user, &stored.id, &sealed, now).await? {
-                return Ok(());
+            tx.api_key_insert(&record).await?;
+            if tx.login_approve(&code, &record.user_id, &record.id, &sealed, now).await? {
+                return Ok(Approved(record));
             }
             // The error undoes the key, too.
             Err(match tx.login_get(&code, now).await? {
@@ -88,21 +93,21 @@ pub async fn login_approve(
             })
         })
     });
-    approved.await?;
-    Ok(record)
+    approved.await
 }
 
 /// Refuses a login: the program is told that it has expired.
 ///
 /// # Errors
 /// [`Error::Invalid`] for a code that nobody waits with.
-pub async fn login_refuse(app: &App, code: LoginCode) -> Result<(), Error> {
+pub async fn login_refuse(app: &App, actor: &Actor, code: LoginCode) -> Result<Refused, Error> {
     let now = app.now();
-    let refused = app
-        .store
-        .write(move |tx| Box::pin(async move { Ok::<_, Error>(tx.login_refuse(&code, now).await?) }))
-        .await?;
-    if refused { Ok(()) } else { Err(nobody_waits()) }
+    let refused = app.write_once(actor, move |tx| {
+        Box::pin(
+            async move { if tx.login_refuse(&code, now).await? { Ok(Refused) } else { Err(nobody_waits()) } },
+        )
+    });
+    refused.await
 }
 
 fn nobody_waits() -> Error {

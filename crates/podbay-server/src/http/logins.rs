@@ -3,8 +3,11 @@
 
 use super::body::Body;
 use super::params::Params;
+use super::reply::kept;
 use super::{api_keys, auth};
-use crate::app::{Actor, App, Error, logins};
+use crate::app::logins::{self, Approved, Refused};
+use crate::app::once::Replay;
+use crate::app::{Actor, App, Error};
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::{Extension, Json};
@@ -15,6 +18,18 @@ use std::sync::Arc;
 
 type AppState = State<Arc<App>>;
 type Caller = Extension<Actor>;
+
+impl Replay for Approved {
+    fn replay(&self, _: &App) -> Result<(u16, String), Error> {
+        kept(Ok(api_keys::view(&self.0)))
+    }
+}
+
+impl Replay for Refused {
+    fn replay(&self, _: &App) -> Result<(u16, String), Error> {
+        kept(Ok(Empty {}))
+    }
+}
 
 pub(super) async fn begin(State(app): AppState, Body(body): Body) -> Result<Json<LoginBegun>, Error> {
     let request = BeginLogin::parse(&body)?;
@@ -40,11 +55,15 @@ pub(super) async fn approve(
 ) -> Result<Json<ApiKey>, Error> {
     let ApproveLogin { challenge, scopes, expires_at } = ApproveLogin::parse(&body)?;
     let scopes = scopes.unwrap_or(actor.scopes);
-    let record = logins::login_approve(&app, &actor, challenge, scopes, expires_at).await?;
+    let Approved(record) = logins::login_approve(&app, &actor, challenge, scopes, expires_at).await?;
     Ok(Json(api_keys::view(&record)))
 }
 
-pub(super) async fn refuse(State(app): AppState, Body(body): Body) -> Result<Json<Empty>, Error> {
-    logins::login_refuse(&app, RefuseLogin::parse(&body)?.challenge).await?;
+pub(super) async fn refuse(
+    State(app): AppState,
+    Extension(actor): Caller,
+    Body(body): Body,
+) -> Result<Json<Empty>, Error> {
+    logins::login_refuse(&app, &actor, RefuseLogin::parse(&body)?.challenge).await?;
     Ok(Json(Empty {}))
 }

@@ -40,7 +40,7 @@ async fn each_filter_leaves_what_it_names_and_the_count_is_exact() {
     let server = placed().await;
     let ada = server.user("ada").await;
     let all = [CPU, GPU].concat();
-    let cases: [(&str, &[&str]); 17] = [
+    let cases: [(&str, &[&str]); 16] = [
         ("", &all),
         ("regions=eu_west", &all),
         ("regions=canada&regions=eu_west", &all),
@@ -57,7 +57,6 @@ async fn each_filter_leaves_what_it_names_and_the_count_is_exact() {
         ("data_center_id=cellar", &all),
         ("data_center_id=attic", &[]),
         ("cloud_id=cpu-4x16", &CPU[1..]),
-        ("regions=&gpu_type=", &all),
     ];
     for (query, expected) in cases {
         let page = ada.get(&format!("/api/v1/availability/gpus?{query}")).await.ok();
@@ -103,20 +102,21 @@ async fn page_sizes_have_their_published_bounds() {
     })
     .await;
     let ada = server.user("ada").await;
-    for query in ["", "?page_size=100", "?page_size=5000"] {
+    for query in ["", "?page_size=100"] {
         let page = ada.get(&format!("/api/v1/availability/gpus{query}")).await.ok();
         assert_eq!((ids(&page).len(), &page["totalCount"]), (100, &json!(120)), "{query}");
     }
-    for (query, expected) in
-        [("", 120), ("?page_size=500", 120), ("?page_size=110", 110), ("?page_size=9999", 120)]
-    {
+    for (query, expected) in [("", 120), ("?page_size=500", 120), ("?page_size=110", 110)] {
         let map = ada.get(&format!("/api/v1/availability/{query}")).await.ok();
         assert_eq!(map["CPU_NODE"].as_array().unwrap().len(), expected, "{query}");
     }
-    for path in ["gpus", "multi-node", "", "clusters"] {
+    for (path, most) in [("gpus", 100), ("multi-node", 100), ("", 500), ("clusters", 500)] {
+        for size in [0, most + 1] {
+            let said = ada.get(&format!("/api/v1/availability/{path}?page_size={size}")).await.error(422);
+            assert_eq!(said, format!("query.page_size: write a whole number from 1 to {most}"));
+        }
         for (query, text) in [
             ("page=0", "query.page: write a whole number, 1 or more"),
-            ("page_size=0", "query.page_size: write a whole number, 1 or more"),
             ("gpu_count=none", "query.gpu_count: write a whole number, 1 or more"),
             ("gpu_type=ABACUS", "query.gpu_type: unknown value; known are: those of the offers"),
             ("security=none", "query.security: unknown value; known are: secure_cloud, community_cloud"),

@@ -74,6 +74,14 @@ async fn waiting(nobody: &Client) -> Value {
     json!({ "challenge": begun["challenge"] })
 }
 
+/// A body that the route takes just now.
+async fn body_now(nobody: &Client, method: &Method, path: &str, nth: usize) -> Option<Value> {
+    match path {
+        "/api/v1/auth_challenge/approve" | "/api/v1/auth_challenge/refuse" => Some(waiting(nobody).await),
+        _ => body(method, path, nth),
+    }
+}
+
 /// A body that the route takes.
 fn body(method: &Method, path: &str, nth: usize) -> Option<Value> {
     match (method.as_str(), path) {
@@ -176,12 +184,7 @@ async fn every_route_answers_every_kind_of_caller_as_it_must() {
         for slash in ["", "/"] {
             let nth = nth * 2 + usize::from(slash == "/");
             let case = format!("{method} {path}{slash}");
-            let body = match path {
-                "/api/v1/auth_challenge/approve" | "/api/v1/auth_challenge/refuse" => {
-                    Some(waiting(&nobody).await)
-                }
-                _ => body(&method, path, 2 * nth),
-            };
+            let body = body_now(&nobody, &method, path, 2 * nth).await;
             let target = format!("{}{slash}", own(&server, &owner, path, 2 * nth + 1).await);
 
             let (status, json) = call(&nobody, &method, &target, body.as_ref()).await;
@@ -332,7 +335,7 @@ async fn every_post_is_done_once_for_each_idempotency_key() {
     for (nth, route) in posts.enumerate() {
         let path = route.path;
         let target = own(&server, &owner, path, 2 * nth).await;
-        let body = body(&Method::POST, path, 2 * nth + 1).unwrap();
+        let body = body_now(&server.anonymous(), &Method::POST, path, 2 * nth + 1).await.unwrap();
         let client = owner.once(&format!("key-{nth}"));
         owner.get("/api/v1/user/whoami").await.ok();
         let before = server.app.store.version();
