@@ -39,19 +39,18 @@ pub async fn credentials_add(
         created_at: now,
         updated_at: now,
     };
-    let added = row.clone();
-    let stored = app.store.write(move |tx| {
+    let stored = app.write_once(actor, move |tx| {
         Box::pin(async move {
             if tx.credentials_list(&row.user_id).await?.len() >= limits::CREDENTIALS_MAX {
                 let most = limits::CREDENTIALS_MAX;
                 let text = format!("this account has {most} registry credentials already; delete some first");
                 return Err(Error::Conflict(text));
             }
-            Ok(tx.credentials_insert(&row).await?)
+            tx.credentials_insert(&row).await?;
+            Ok(row)
         })
     });
-    stored.await?;
-    Ok(added)
+    stored.await
 }
 
 /// Deletes credentials. Templates keep naming them, and cannot be ordered until they name others.

@@ -41,6 +41,7 @@ fn every_key_can_be_overridden_from_the_environment() {
         ("PODBAY_CPU_SIZES", "[{ vcpus = 1, memory_gb = 1, disk_gb = 1 }]"),
         ("PODBAY_IMAGES", "{ ubuntu_22_cuda_12 = \"a/b\" }"),
         ("PODBAY_REGISTRIES", "[{ server = \"r\", username = \"u\" }]"),
+        ("PODBAY_REGISTRY_ALLOW", "[\"10.0.0.0/8\"]"),
         ("PODBAY_LIMITS_CONNECTIONS", "9"),
         ("PODBAY_LIMITS_CONNECTIONS_PER_ADDRESS", "8"),
         ("PODBAY_LIMITS_READ", "{ rate = 0 }"),

@@ -2,7 +2,9 @@
 
 use super::body::Body;
 use super::params::{Id, Params};
+use super::reply::kept;
 use super::view;
+use crate::app::once::Replay;
 use crate::app::{Actor, App, Error, registry_credentials, templates};
 use axum::extract::State;
 use axum::{Extension, Json};
@@ -51,6 +53,24 @@ fn credentials(row: &template::RegistryCredentials) -> RegistryCredentials {
         updated_at: row.updated_at.to_string(),
         user_id: Some(row.user_id.to_string()),
         team_id: None,
+    }
+}
+
+impl Replay for template::Template {
+    fn replay(&self, _: &App) -> Result<(u16, String), Error> {
+        kept(Ok(template(self)))
+    }
+}
+
+impl Replay for template::RegistryCredentials {
+    fn replay(&self, _: &App) -> Result<(u16, String), Error> {
+        kept(Ok(credentials(self)))
+    }
+}
+
+impl Replay for ImageChecked {
+    fn replay(&self, _: &App) -> Result<(u16, String), Error> {
+        kept(Ok(self.clone()))
     }
 }
 
