@@ -4,6 +4,7 @@
 //! `PODBAY_ENGINE_URL`. Lists and tables are given as inline TOML. This is the one module that
 //! reads the environment.
 
+mod address;
 mod disks;
 mod limits;
 
@@ -17,7 +18,7 @@ use podbay_provider::Credentials;
 use podbay_provider::registry::Guard;
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 /// Everything that an owner can set.
@@ -414,15 +415,6 @@ impl Config {
         Guard::new(self.registry_allow.iter().map(String::as_str))
     }
 
-    /// The address that pods are advertised under.
-    #[must_use]
-    pub fn advertised(&self) -> IpAddr {
-        self.public_address.unwrap_or_else(|| {
-            let ip = self.listen.ip();
-            if ip.is_unspecified() { outgoing_address().unwrap_or(ip) } else { ip }
-        })
-    }
-
     /// The address on this machine that pods' ports are bound to: as public as the API itself.
     #[must_use]
     pub fn bind(&self) -> IpAddr {
@@ -462,13 +454,6 @@ impl Config {
         };
         Ok(Some(Credentials { username: registry.username.clone(), password }))
     }
-}
-
-/// The address that the kernel would send from. Connecting a UDP socket sends nothing.
-fn outgoing_address() -> Option<IpAddr> {
-    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
-    socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9)).ok()?;
-    Some(socket.local_addr().ok()?.ip())
 }
 
 fn variable_of(key: &str) -> String {

@@ -19,6 +19,7 @@
 //! # }
 //! ```
 
+mod account;
 mod calls;
 mod error;
 mod retry;

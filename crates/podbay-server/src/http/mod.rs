@@ -54,14 +54,14 @@ pub struct Route {
     handler: MethodRouter<Arc<App>>,
 }
 
+const INSTANCES_READ: Permission = Permission::Needs(Scope::Instances, Read);
+const INSTANCES_WRITE: Permission = Permission::Needs(Scope::Instances, Write);
 const TEAMS_WRITE: Permission = Permission::Needs(Scope::Teams, Write);
 
 /// Every route of the server.
 #[must_use]
 pub fn routes() -> Vec<Route> {
     const AVAILABILITY: Permission = Permission::Needs(Scope::Availability, Read);
-    const INSTANCES_READ: Permission = Permission::Needs(Scope::Instances, Read);
-    const INSTANCES_WRITE: Permission = Permission::Needs(Scope::Instances, Write);
     const DISKS_READ: Permission = Permission::Needs(Scope::Disks, Read);
     const DISKS_WRITE: Permission = Permission::Needs(Scope::Disks, Write);
     const KEYS_READ: Permission = Permission::Needs(Scope::SshKeys, Read);
@@ -102,6 +102,26 @@ pub fn routes() -> Vec<Route> {
     add(Method::POST, "/api/v1/ssh_keys", Some(KEYS_WRITE), post(ssh_keys::add));
     add(Method::DELETE, "/api/v1/ssh_keys/{id}", Some(KEYS_WRITE), delete(ssh_keys::remove));
     add(Method::PATCH, "/api/v1/ssh_keys/{id}", Some(KEYS_WRITE), patch(ssh_keys::set_primary));
+    add(Method::GET, "/api/v1/user/whoami", Some(Permission::AnyKey), get(users::whoami));
+    add(Method::GET, "/api/v1/api_keys", Some(Permission::FullKey), get(api_keys::list));
+    add(Method::POST, "/api/v1/api_keys", Some(Permission::FullKey), post(api_keys::create));
+    add(Method::DELETE, "/api/v1/api_keys/{id}", Some(Permission::FullKey), delete(api_keys::revoke));
+    add(Method::POST, "/api/v1/auth_challenge/generate", None, post(logins::begin));
+    add(Method::GET, "/api/v1/auth_challenge/status", None, get(logins::status));
+    add(Method::POST, "/api/v1/auth_challenge/approve", Some(Permission::FullKey), post(logins::approve));
+    add(Method::POST, "/api/v1/auth_challenge/refuse", Some(Permission::FullKey), post(logins::refuse));
+    add(Method::GET, "/dashboard/tokens/challenge", None, get(approve::page));
+    add(Method::GET, "/healthz", None, get(health::live));
+    add(Method::GET, "/readyz", None, get(health::ready));
+    add_templates(&mut add);
+    add_shared(&mut add);
+    add(Method::GET, "/openapi.json", None, get(contract::openapi));
+    add(Method::GET, "/docs", None, get(contract::docs));
+    table
+}
+
+/// The routes around images of one's own.
+fn add_templates(add: &mut impl FnMut(Method, &'static str, Option<Permission>, MethodRouter<Arc<App>>)) {
     add(Method::GET, "/api/v1/templates", Some(INSTANCES_READ), get(templates::list));
     add(Method::POST, "/api/v1/templates", Some(INSTANCES_WRITE), post(templates::create));
     add(Method::GET, "/api/v1/templates/{id}", Some(INSTANCES_READ), get(templates::show));
@@ -114,21 +134,6 @@ pub fn routes() -> Vec<Route> {
     add(Method::POST, CREDENTIALS, Some(INSTANCES_WRITE), post(templates::add_credentials));
     const CREDENTIALS_ONE: &str = "/api/v1/template/registry-credentials/{id}";
     add(Method::DELETE, CREDENTIALS_ONE, Some(INSTANCES_WRITE), delete(templates::remove_credentials));
-    add(Method::GET, "/api/v1/user/whoami", Some(Permission::AnyKey), get(users::whoami));
-    add(Method::GET, "/api/v1/api_keys", Some(Permission::FullKey), get(api_keys::list));
-    add(Method::POST, "/api/v1/api_keys", Some(Permission::FullKey), post(api_keys::create));
-    add(Method::DELETE, "/api/v1/api_keys/{id}", Some(Permission::FullKey), delete(api_keys::revoke));
-    add(Method::POST, "/api/v1/auth_challenge/generate", None, post(logins::begin));
-    add(Method::GET, "/api/v1/auth_challenge/status", None, get(logins::status));
-    add(Method::POST, "/api/v1/auth_challenge/approve", Some(Permission::FullKey), post(logins::approve));
-    add(Method::POST, "/api/v1/auth_challenge/refuse", Some(Permission::FullKey), post(logins::refuse));
-    add(Method::GET, "/dashboard/tokens/challenge", None, get(approve::page));
-    add(Method::GET, "/healthz", None, get(health::live));
-    add(Method::GET, "/readyz", None, get(health::ready));
-    add_shared(&mut add);
-    add(Method::GET, "/openapi.json", None, get(contract::openapi));
-    add(Method::GET, "/docs", None, get(contract::docs));
-    table
 }
 
 /// The routes around users, teams and money.
