@@ -6,7 +6,7 @@ use crate::app::{Actor, App, Error, api_keys};
 use crate::connections::Peer;
 use axum::extract::{Request, State};
 use axum::http::header::AUTHORIZATION;
-use axum::http::{HeaderMap, Method};
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use podbay_core::permission::Permission;
@@ -36,6 +36,23 @@ pub(super) async fn guard(
     let mut response = to_its_end(request, next).await;
     if let Some((policy, left)) = left {
         policy.write(left, None, response.headers_mut());
+    }
+    response
+}
+
+/// Lets a call of the API pass that needs no key, unless too much was guessed from where it comes: a code is
+/// guessed like a key. The begin of a login counts as well, because it leaves a row behind.
+pub(super) async fn keyless(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let Some(peer) = request.extensions().get::<Peer>().copied() else {
+        return to_its_end(request, next).await;
+    };
+    if let Err(error) = app.limits.may_try(&app, peer, bearer(request.headers()).unwrap_or_default()) {
+        return error.into_response();
+    }
+    let begins = request.uri().path().trim_end_matches('/').ends_with("/auth_challenge/generate");
+    let response = to_its_end(request, next).await;
+    if begins || response.status() == StatusCode::NOT_FOUND {
+        app.limits.failed(&app, peer);
     }
     response
 }

@@ -91,3 +91,24 @@ async fn an_honest_client_meets_no_default() {
         assert_eq!(ada.with_key(WRONG).get("/api/v1/pods").await.status, 401);
     }
 }
+
+#[tokio::test]
+async fn codes_are_not_guessed_and_logins_not_begun_without_end() {
+    let server = TestServer::with(tight).await;
+    let here = server.anonymous().at("192.0.2.1");
+    for path in ["/api/v1/auth_challenge/status?challenge=x", "/api/v1/auth_challenge/status"] {
+        assert_eq!(here.get(path).await.status, 404);
+    }
+    let guess = json!({ "name": "eve", "email": "eve@example.org" });
+    assert_eq!(here.post("/api/v1/invitations/guess/accept", &guess).await.status, 404);
+    let reply = here.post("/api/v1/invitations/guess/accept", &guess).await;
+    refused(&reply, "\"failed-logins\";q=3;w=3", "\"failed-logins\";r=0;t=1", "1");
+    assert_eq!(here.get("/healthz").await.status, 200);
+
+    let there = server.anonymous().at("192.0.2.2");
+    let begin = json!({ "encryptionPublicKey": "none" });
+    for _ in 0..3 {
+        assert_eq!(there.post("/api/v1/auth_challenge/generate", &begin).await.status, 422);
+    }
+    assert_eq!(there.post("/api/v1/auth_challenge/generate/", &begin).await.status, 429);
+}
