@@ -9,6 +9,7 @@
 //! logic in this crate, and no server framework.
 
 pub mod api_keys;
+pub mod audit;
 pub mod availability;
 pub mod billing;
 mod check;

@@ -73,6 +73,8 @@ pub const WALLET: &str = "/billing/wallet";
 pub const CREDITS: &str = "/billing/credits";
 /// Users: GET lists, POST makes one (an addition).
 pub const USERS: &str = "/users";
+/// What the server's own auditor finds (an addition).
+pub const AUDIT: &str = "/audit";
 /// API keys: GET lists, POST makes (an addition).
 pub const API_KEYS: &str = "/api_keys";
 /// One API key: DELETE revokes (an addition).
@@ -99,6 +101,8 @@ pub const SKYPILOT_CATALOG: &str = "/skypilot/vms.csv";
 pub const HEALTHZ: &str = "/healthz";
 /// Whether it can serve. Not below [`BASE`], and needs no key.
 pub const READYZ: &str = "/readyz";
+/// Numbers for Prometheus. Not below [`BASE`].
+pub const METRICS: &str = "/metrics";
 /// The contract as an OpenAPI document. Not below [`BASE`], and needs no key.
 pub const OPENAPI: &str = "/openapi.json";
 /// The same for a person. Not below [`BASE`], and needs no key.

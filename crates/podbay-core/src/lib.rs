@@ -5,12 +5,14 @@
 //! outside. Every function is a function of its arguments, so that the simulator and the tests
 //! run exactly what production runs.
 
+pub mod audit;
 pub mod bucket;
 pub mod disk;
 pub mod id;
 pub mod key;
 pub mod limits;
 pub mod login;
+pub mod mutation;
 pub mod owner;
 pub mod permission;
 pub mod place;

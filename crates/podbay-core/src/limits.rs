@@ -122,6 +122,8 @@ pub const DELETE_WAIT_MAX: Duration = Duration::from_secs(5);
 pub const SWEEP_EVERY: Duration = Duration::from_secs(15);
 /// Age that a container without a row must reach before the sweep removes it.
 pub const ORPHAN_GRACE: Duration = Duration::from_secs(60);
+/// Between two audits.
+pub const AUDIT_EVERY: Duration = Duration::from_secs(60);
 /// How long a reply is kept under its `Idempotency-Key`.
 pub const IDEMPOTENCY_KEPT: Duration = Duration::from_secs(24 * 3600);
 /// Longest `Idempotency-Key`, in bytes.

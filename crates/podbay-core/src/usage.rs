@@ -5,6 +5,7 @@
 //! at the end, so that cutting an interval in two never changes a total.
 
 use crate::Timestamp;
+use crate::mutation::{self, Mutation};
 use serde::{Deserialize, Serialize};
 
 /// Millionths of a US dollar.
@@ -73,7 +74,8 @@ const MILLIS_PER_HOUR: i64 = 3_600_000;
 pub fn total(intervals: &[Interval], now: Timestamp) -> Total {
     let mut numerator: i128 = 0;
     let mut millis: i64 = 0;
-    for interval in intervals {
+    let again = intervals.last().filter(|_| mutation::on(Mutation::BillTwice));
+    for interval in intervals.iter().chain(again) {
         let length = interval.ended_at.unwrap_or(now).since(interval.started_at).as_millis() as i64;
         numerator += i128::from(interval.price.0) * i128::from(length);
         millis = millis.saturating_add(length);

@@ -1,9 +1,10 @@
 //! What the program's `serve` and `config check` call.
 
+use crate::backup;
 use crate::config::Config;
 use crate::lifecycle;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Flags of `podbay serve`; each overrides file and environment.
 #[derive(Clone, Debug)]
@@ -37,6 +38,43 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     }
     config.data_dir = std::path::absolute(&config.data_dir)?;
     lifecycle::serve(config, args.agent).await
+}
+
+fn located(data_dir: Option<PathBuf>, file: Option<PathBuf>) -> anyhow::Result<Config> {
+    let mut config = Config::load(file.as_deref())?;
+    config.data_dir = std::path::absolute(data_dir.unwrap_or(config.data_dir))?;
+    Ok(config)
+}
+
+/// Copies an installation into a new folder; the server may be running. What to say of it.
+///
+/// # Errors
+/// What cannot be read or written, and why.
+pub async fn backup(
+    folder: &Path,
+    data_dir: Option<PathBuf>,
+    file: Option<PathBuf>,
+) -> anyhow::Result<String> {
+    let config = located(data_dir, file)?;
+    backup::backup(&config, folder).await?;
+    Ok(format!("{} is backed up in {}\n", config.data_dir.display(), folder.display()))
+}
+
+/// Makes an installation from a backup. What to say of it.
+///
+/// # Errors
+/// What is in the way, and why.
+pub async fn restore(
+    folder: &Path,
+    data_dir: Option<PathBuf>,
+    file: Option<PathBuf>,
+) -> anyhow::Result<String> {
+    let config = located(data_dir, file)?;
+    backup::restore(&config, folder).await?;
+    Ok(format!(
+        "{} is restored; machines that were made after the backup are told of and left alone\n",
+        config.data_dir.display()
+    ))
 }
 
 /// Checks a configuration and says what it means.

@@ -5,6 +5,7 @@
 //! engine call is in this crate, and no decision that belongs into `podbay_core::pod::plan`.
 
 pub mod app;
+mod backup;
 pub mod cli;
 pub mod config;
 pub mod connections;

@@ -118,6 +118,7 @@ async fn start_tasks(app: &Arc<App>) -> anyhow::Result<tokio::task::JoinSet<()>>
     background.spawn(Driver::run(app.clone()));
     background.spawn(tasks::sweep_run(app.clone()));
     background.spawn(tasks::keys::run(app.clone()));
+    background.spawn(tasks::audit::run(app.clone()));
     background.spawn(tasks::replies_run(app.clone()));
     background.spawn(facts_run(app.clone()));
     Ok(background)
@@ -193,7 +194,7 @@ async fn stop_signal() {
     }
 }
 
-fn make_private(folder: &Path) -> std::io::Result<()> {
+pub(crate) fn make_private(folder: &Path) -> std::io::Result<()> {
     if !folder.is_dir() {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     }
@@ -201,7 +202,7 @@ fn make_private(folder: &Path) -> std::io::Result<()> {
 }
 
 /// One server per data folder.
-fn lock(folder: &Path) -> anyhow::Result<fs::File> {
+pub(crate) fn lock(folder: &Path) -> anyhow::Result<fs::File> {
     let file = fs::OpenOptions::new()
         .create(true)
         .truncate(false)
@@ -218,7 +219,7 @@ fn lock(folder: &Path) -> anyhow::Result<fs::File> {
 }
 
 /// Writes a file for its owner only, whole or not at all.
-fn write_private(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let fresh = path.with_extension("new");
     let write = || {
         // A leftover may have another mode.

@@ -9,6 +9,8 @@
 //! cannot be read is an error with table, column and row, never a default.
 
 mod account;
+mod audit;
+mod backup;
 mod disk;
 mod error;
 mod event;
@@ -27,13 +29,14 @@ mod wallet;
 mod write;
 
 pub use account::{ApiKeyRecord, LAST_USED_PRECISION, SshKeyRecord, User};
+pub use backup::restore_mark;
 pub use error::StoreError;
 pub use event::Event;
 pub use idempotency::KeptReply;
 pub use invitation::Invitation;
 pub use login::Login;
 pub use pod::HistorySort;
-pub use store::{BoxFuture, Settings, Store, Tx};
+pub use store::{BoxFuture, Settings, Store, Turnstile, Tx};
 pub use team::{Member, Membership, Team};
 pub use wallet::{BillingRow, Credit};
 

@@ -3,6 +3,7 @@
 use crate::readers::{Reader, Readers};
 use crate::write::{self, Writer};
 use crate::{Result, StoreError};
+use futures_util::FutureExt;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgPool, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
@@ -40,6 +41,16 @@ pub struct Settings {
     pub read_only: bool,
 }
 
+/// What a test puts in the way of writes: it may hold one for ever (a crash), refuse it, or lose its
+/// answer.
+pub trait Turnstile: std::fmt::Debug + Send + Sync {
+    /// Passed before the transaction begins; an error refuses it.
+    fn before(&self) -> BoxFuture<'_, Result<()>>;
+
+    /// Passed when the transaction has been committed; an error is its answer instead of its own.
+    fn after(&self) -> BoxFuture<'_, Result<()>>;
+}
+
 impl Settings {
     /// The database of that path or URL, as a server uses it.
     #[must_use]
@@ -52,6 +63,7 @@ impl Settings {
 #[derive(Clone)]
 pub struct Store {
     pub(crate) inner: Arc<Inner>,
+    turnstile: Option<Arc<dyn Turnstile>>,
 }
 
 pub(crate) struct Inner {
@@ -171,7 +183,14 @@ impl Store {
         } else {
             open_sqlite(settings, commits.clone()).await?
         };
-        Ok(Self { inner: Arc::new(Inner { database, commits, claim: tokio::sync::Mutex::default() }) })
+        let claim = tokio::sync::Mutex::default();
+        Ok(Self { inner: Arc::new(Inner { database, commits, claim }), turnstile: None })
+    }
+
+    /// The same database, all writes of which pass a turnstile: for tests.
+    #[must_use]
+    pub fn behind(&self, turnstile: Arc<dyn Turnstile>) -> Self {
+        Self { inner: self.inner.clone(), turnstile: Some(turnstile) }
     }
 
     /// A connection for reading.
@@ -188,12 +207,61 @@ impl Store {
         Ok(Tx::new(connection))
     }
 
+    /// Runs `job`, which only reads, on one state of the database: it sees all of each transaction
+    /// that writes meanwhile, or nothing.
+    ///
+    /// # Errors
+    /// What `job` answers, or why it could not be run.
+    pub async fn snapshot<T, F>(&self, job: F) -> Result<T>
+    where
+        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + 'static,
+        T: Send + 'static,
+    {
+        let mut tx = self.reader().await?;
+        // In a task of its own: a caller that goes away must not leave a snapshot open.
+        let read = tokio::spawn(async move {
+            let begin = match &mut tx.connection {
+                Connection::Sqlite(_) => "BEGIN",
+                Connection::Postgres(_) => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+            };
+            crate::exec!(&mut tx, begin)?;
+            let done = std::panic::AssertUnwindSafe(job(&mut tx)).catch_unwind().await;
+            tx.broken = None;
+            if crate::exec!(&mut tx, "ROLLBACK").is_err()
+                && let Connection::Sqlite(SqliteHandle::Reader(reader)) = &mut tx.connection
+            {
+                reader.set_broken();
+            }
+            done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        });
+        match read.await {
+            Ok(result) => result,
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(error) => Err(StoreError::Unavailable(error.to_string())),
+        }
+    }
+
     /// Runs `job` in a transaction of its own; an `Err` or a panic undoes what it wrote. With
     /// SQLite, jobs that wait together share one durable commit, and none is answered before it.
     ///
     /// # Errors
     /// What `job` answers, or why the transaction could not be begun or committed.
     pub async fn write<T, E, F>(&self, job: F) -> std::result::Result<T, E>
+    where
+        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, std::result::Result<T, E>> + Send + 'static,
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let Some(turnstile) = &self.turnstile else { return self.commit(job).await };
+        turnstile.before().await?;
+        let done = self.commit(job).await;
+        if done.is_ok() {
+            turnstile.after().await?;
+        }
+        done
+    }
+
+    async fn commit<T, E, F>(&self, job: F) -> std::result::Result<T, E>
     where
         F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, std::result::Result<T, E>> + Send + 'static,
         T: Send + 'static,

@@ -13,8 +13,8 @@ static OF_PODS: LazyLock<[String; 2]> = LazyLock::new(|| {
 });
 
 #[derive(sqlx::FromRow)]
-struct UsageRow {
-    pod_id: String,
+pub(crate) struct UsageRow {
+    pub(crate) pod_id: String,
     state: String,
     price: i64,
     started_at: i64,

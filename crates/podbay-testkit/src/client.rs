@@ -58,6 +58,12 @@ impl Client {
         Self { router, key, headers: HeaderMap::new(), peer: None }
     }
 
+    /// The same client at another server.
+    #[must_use]
+    pub fn through(&self, router: &Router) -> Self {
+        Self { router: router.clone(), ..self.clone() }
+    }
+
     /// The same client with another token.
     #[must_use]
     pub fn with_key(&self, key: &str) -> Self {

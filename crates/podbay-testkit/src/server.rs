@@ -94,6 +94,26 @@ impl TestServer {
         self.app.driver.wake_all(&self.app).await.expect("rows");
     }
 
+    /// Starts again on the data of another folder, with the same world.
+    pub async fn move_to(&mut self, folder: std::path::PathBuf) {
+        self.config.data_dir = folder;
+        self.restart().await;
+    }
+
+    /// Another server on the same database and world, all of whose writes and calls pass a turnstile.
+    /// It starts as after a crash: everything live is looked at.
+    pub async fn beside<T>(&self, seed: u64, turnstile: Arc<T>) -> (Arc<App>, Router)
+    where
+        T: podbay_store::Turnstile + podbay_provider::fake::Turnstile + 'static,
+    {
+        let store = self.app.store.behind(turnstile.clone());
+        let provider = Fake::new(self.world.clone(), install_id()).behind(turnstile);
+        let app = assemble(&self.config, &self.tuning, &self.clock, store, provider, seed);
+        app.driver.wake_all(&app).await.expect("rows");
+        let router = http::router(app.clone());
+        (app, router)
+    }
+
     /// The client of a user with a full key, made at the first call.
     pub async fn user(&self, name: &str) -> Client {
         self.user_with(name, UserRole::User).await
@@ -287,6 +307,29 @@ fn world(clock: &ManualClock) -> World {
     world
 }
 
+fn assemble(
+    config: &Config,
+    tuning: &Tuning,
+    clock: &ManualClock,
+    store: Store,
+    provider: Fake,
+    seed: u64,
+) -> Arc<App> {
+    let ticking = clock.clone();
+    App::new(Parts {
+        store,
+        config: config.clone(),
+        clock: Clock::from_fn(move || ticking.now()),
+        chance: Chance::seeded(seed),
+        install_id: install_id(),
+        host: HostId::from_stored("local".into()),
+        provider: Arc::new(provider),
+        host_key_secret: [7; 32],
+        vault_secret: [8; 32],
+        tuning: tuning.clone(),
+    })
+}
+
 async fn start(
     config: &Config,
     tuning: &Tuning,
@@ -295,23 +338,10 @@ async fn start(
     seed: u64,
     tune: impl FnOnce(&mut Settings),
 ) -> Arc<App> {
-    let ticking = clock.clone();
-    let clock = Clock::from_fn(move || ticking.now());
     let mut settings = Settings::at(config.database_url());
     tune(&mut settings);
     let store = Store::open(&settings).await.expect("the database");
-    let app = App::new(Parts {
-        store,
-        config: config.clone(),
-        clock,
-        chance: Chance::seeded(seed),
-        install_id: install_id(),
-        host: HostId::from_stored("local".into()),
-        provider: Arc::new(Fake::new(world.clone(), install_id())),
-        host_key_secret: [7; 32],
-        vault_secret: [8; 32],
-        tuning: tuning.clone(),
-    });
+    let app = assemble(config, tuning, clock, store, Fake::new(world.clone(), install_id()), seed);
     // A server that starts again has the facts in its rows; the engine may be away just now.
     if let Err(error) = lifecycle::facts_refresh(&app).await {
         assert!(seed > 1, "facts: {error}");

@@ -5,7 +5,7 @@ use crate::commands::{
     templates, users, wallet,
 };
 #[cfg(feature = "server")]
-use crate::commands::{config, serve};
+use crate::commands::{backup, config, serve};
 use crate::failure;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -68,6 +68,12 @@ pub enum Command {
     #[cfg(feature = "server")]
     #[command(subcommand)]
     Config(config::Config),
+    /// Copy the server's data into a new folder, while it runs or not
+    #[cfg(feature = "server")]
+    Backup(backup::Backup),
+    /// Make the server's data from a backup
+    #[cfg(feature = "server")]
+    Restore(backup::Backup),
     /// List what can be ordered
     Offers(offers::Offers),
     /// Order, look at, log in to and delete pods

@@ -4,6 +4,7 @@ use super::calls::{NOTHING, part};
 use super::{Client, Error};
 use crate::Empty;
 use crate::api_keys::{ApiKey, ApiKeyCreated, CreateApiKey};
+use crate::audit::AuditReport;
 use crate::billing::{AddCredit, Credit, Wallet};
 use crate::logins::{ApproveLogin, BeginLogin, LoginBegun, LoginStatus, RefuseLogin};
 use crate::page::Data;
@@ -29,6 +30,11 @@ impl Client {
     /// All users of the installation.
     pub async fn users(&self) -> Result<Vec<User>, Error> {
         self.rows(&["users"], Vec::new()).try_collect().await
+    }
+
+    /// What the server's own auditor finds now; for the owner of the installation.
+    pub async fn audit(&self) -> Result<AuditReport, Error> {
+        self.get(&["audit"], &[]).await
     }
 
     /// Makes a user.

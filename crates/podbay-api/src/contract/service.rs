@@ -1,7 +1,8 @@
-//! What is not below `/api/v1`: probes, and the contract itself. All of it is ours.
+//! About the server itself: probes, audits, numbers, and the contract. All of it is ours.
 
 use super::{Operation, get};
-use crate::paths::{DOCS, HEALTHZ, OPENAPI, READYZ};
+use crate::audit::AuditReport;
+use crate::paths::{AUDIT, DOCS, HEALTHZ, METRICS, OPENAPI, READYZ};
 use schemars::JsonSchema;
 
 /// Answer of a probe.
@@ -15,7 +16,15 @@ struct ProbeReply {
 
 pub(super) fn operations() -> Vec<Operation> {
     let service = |path, id, summary| get(path, id, summary).outside().ours();
+    let owner = "Only the owner of the installation may do this.";
     vec![
+        get(AUDIT, "audit", "Compare rows, engine and bills now, and say what does not hold")
+            .about(owner)
+            .gives::<AuditReport>()
+            .ours(),
+        service(METRICS, "metrics", "Numbers in the text format of Prometheus")
+            .about(owner)
+            .gives_other("text/plain"),
         service(HEALTHZ, "healthz", "Whether the process is up").gives::<ProbeReply>(),
         service(READYZ, "readyz", "Whether pods can be made now")
             .gives::<ProbeReply>()

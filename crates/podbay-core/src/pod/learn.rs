@@ -8,6 +8,7 @@ use super::{
     CallError, Desired, EXIT_NO_SERVICE, Failure, FailureCode, ImageFact, MachineFact, MachinePhase, Pod,
     Resource, Step,
 };
+use crate::mutation::{self, Mutation};
 use crate::{PricePerHour, Timestamp, limits};
 use std::time::Duration;
 
@@ -78,6 +79,9 @@ impl Effects {
 /// changed, so that steps without outside effect cost no write.
 pub fn mark_unknown(pod: &mut Pod, step: &Step, now: Timestamp) -> bool {
     let touches_machine = matches!(step, Step::Create | Step::Start | Step::Remove);
+    if mutation::on(Mutation::SkipUnknown) {
+        return false;
+    }
     if touches_machine {
         pod.machine = Resource::Unknown { since: now };
     }
@@ -197,7 +201,9 @@ fn inspected_again(
     {
         pod.restarts = 0;
     }
-    effects.usage = Some(UsageChange::Close { at: ended_at });
+    if !mutation::on(Mutation::BillTheDead) {
+        effects.usage = Some(UsageChange::Close { at: ended_at });
+    }
 }
 
 fn is_running(machine: &Resource<MachineFact>) -> bool {
@@ -207,6 +213,9 @@ fn is_running(machine: &Resource<MachineFact>) -> bool {
 fn started(pod: &mut Pod, handle: String, effects: &mut Effects, now: Timestamp) {
     succeed(pod, 90);
     pod.machine = present(handle, MachinePhase::Running { started_at: now }, now);
+    if mutation::on(Mutation::BillFromStart) {
+        effects.usage = Some(UsageChange::Open { price: pod.spec.price, at: now });
+    }
     if pod.ready_at.is_some() && pod.desired == Desired::Running {
         restarted(pod, effects, now);
     }
@@ -238,7 +247,7 @@ fn probed(pod: &mut Pod, seen: bool, effects: &mut Effects, now: Timestamp) {
     if pod.desired != Desired::Running || pod.failure.is_some() {
         return;
     }
-    if seen {
+    if seen || mutation::on(Mutation::ActiveWithoutBanner) {
         succeed(pod, 100);
         pod.ready_at = Some(now);
         effects.usage = Some(UsageChange::Open { price: pod.spec.price, at: now });
@@ -315,9 +324,11 @@ fn decided(pod: &mut Pod, step: Step, effects: &mut Effects, now: Timestamp) {
         Step::Finish => {
             pod.placement = None;
             pod.terminated_at = Some(now);
-            effects.release = true;
+            effects.release = !mutation::on(Mutation::KeepPlace);
             effects.usage = Some(UsageChange::Close { at: now });
-            effects.event("pod.terminated", "the machine is gone");
+            if !mutation::on(Mutation::EndInSilence) {
+                effects.event("pod.terminated", "the machine is gone");
+            }
         }
         Step::Inspect | Step::EnsureImage | Step::Create | Step::Start | Step::Probe | Step::Remove => {
             unreachable!("{step:?} goes outside and is learned from its answer")

@@ -1,6 +1,7 @@
 //! The decision: from what is known of a pod to the one thing to do next.
 
 use super::{CallError, Desired, EXIT_NO_SERVICE, Failure, FailureCode, MachinePhase, Pod, Resource};
+use crate::mutation::{self, Mutation};
 use crate::{Timestamp, limits};
 use std::time::Duration;
 
@@ -77,7 +78,9 @@ pub fn plan(pod: &Pod, view: View, now: Timestamp) -> Decision {
         return Decision::Do(Step::Inspect);
     }
     match pod.desired {
-        Desired::Gone if pod.machine == Resource::Absent => Decision::Do(Step::Finish),
+        Desired::Gone if pod.machine == Resource::Absent || mutation::on(Mutation::FinishBeforeAbsence) => {
+            Decision::Do(Step::Finish)
+        }
         Desired::Gone => Decision::Do(Step::Remove),
         Desired::Running if pod.failure.is_some() => failed(pod),
         Desired::Running if pod.ready_at.is_some() => running(pod, now),
@@ -92,6 +95,9 @@ fn failed(pod: &Pod) -> Decision {
         Resource::Present(machine) => matches!(machine.phase, MachinePhase::Running { .. }),
         _ => false,
     };
+    if mutation::on(Mutation::ReleaseBeforeRemove) && pod.placement.is_some() {
+        return Decision::Do(Step::Release);
+    }
     if pod.ready_at.is_none() && pod.machine != Resource::Absent {
         Decision::Do(Step::Remove)
     } else if running {
@@ -115,7 +121,7 @@ fn running(pod: &Pod, now: Timestamp) -> Decision {
                 let text = "the machine had ended and could not be started again";
                 Decision::Do(Step::Fail(failure(FailureCode::MachineExited, text.into())))
             }
-            MachinePhase::Exited { .. } if pod.spec.auto_restart && pod.restarts < limits::RESTARTS_MAX => {
+            MachinePhase::Exited { .. } if pod.spec.auto_restart && may_restart(pod) => {
                 Decision::Do(Step::Start)
             }
             MachinePhase::Exited { code, oom, at } => {
@@ -132,6 +138,10 @@ fn running(pod: &Pod, now: Timestamp) -> Decision {
         ))),
         Resource::Unknown { .. } => Decision::Do(Step::Inspect),
     }
+}
+
+fn may_restart(pod: &Pod) -> bool {
+    pod.restarts < limits::RESTARTS_MAX || mutation::on(Mutation::RestartForEver)
 }
 
 fn is_starting(pod: &Pod) -> bool {

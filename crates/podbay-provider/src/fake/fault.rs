@@ -2,8 +2,8 @@
 //! [`Swarm`], and one arm where the world meets it (`state`).
 
 use podbay_core::Timestamp;
-use podbay_core::pod::FailureCode;
-use std::collections::VecDeque;
+use podbay_core::pod::{CallError, FailureCode};
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 /// The calls of the contract.
@@ -235,6 +235,8 @@ impl Swarm {
     pub fn drawn(seed: u64) -> Self {
         let mut chance = Chance::new(seed ^ 0x5EED_5EED);
         let mut swarm = Self::even(seed);
+        swarm.late_max = [swarm.late_max, Duration::from_secs(5 * 60)][chance.below(2) as usize];
+        swarm.away_max = [1, 40, 3600].map(Duration::from_secs)[chance.below(3) as usize];
         for rate in swarm.rates_mut() {
             *rate = match chance.below(4) {
                 0 | 1 => 0.0,
@@ -327,7 +329,18 @@ impl Chance {
 #[derive(Debug, Default)]
 pub(super) struct Faults {
     queued: [VecDeque<Fault>; Call::ALL.len()],
-    swarm: Option<Box<(Swarm, Chance)>>,
+    swarm: Option<Box<Running>>,
+    /// The swarm's faults that were met, by the number of their call.
+    pub met: Vec<(u64, Call, Fault)>,
+}
+
+/// A swarm at work. Each call draws by itself, so that leaving one fault out changes no other.
+#[derive(Debug)]
+struct Running {
+    swarm: Swarm,
+    chance: Chance,
+    calls: u64,
+    left_out: BTreeSet<u64>,
 }
 
 impl Faults {
@@ -335,17 +348,19 @@ impl Faults {
         self.queued[call as usize].push_back(fault);
     }
 
-    pub(super) fn set_swarm(&mut self, swarm: Swarm) {
-        self.swarm = Some(Box::new((swarm, Chance::new(swarm.seed))));
+    pub(super) fn set_swarm(&mut self, swarm: Swarm, left_out: BTreeSet<u64>) {
+        let chance = Chance::new(swarm.seed);
+        self.swarm = Some(Box::new(Running { swarm, chance, calls: 0, left_out }));
     }
 
     pub(super) fn clear(&mut self) {
-        *self = Self::default();
+        let met = std::mem::take(&mut self.met);
+        *self = Self { met, ..Self::default() };
     }
 
     /// A number from the swarm's sequence below `end`; 0 without a swarm.
     pub(super) fn pick(&mut self, end: usize) -> usize {
-        let drawn = self.swarm.as_mut().map_or(0, |swarm| swarm.1.bits());
+        let drawn = self.swarm.as_mut().map_or(0, |running| running.chance.bits());
         usize::try_from(drawn % (end.max(1) as u64)).unwrap_or(0)
     }
 
@@ -354,16 +369,62 @@ impl Faults {
         if let Some(fault) = self.queued[call as usize].pop_front() {
             return Some(fault);
         }
-        let (swarm, chance) = &mut **self.swarm.as_mut()?;
-        let mut left = chance.unit();
-        let mut rates = *swarm;
+        let running = self.swarm.as_mut()?;
+        running.calls += 1;
+        running.chance = Chance::new(running.swarm.seed ^ running.calls.wrapping_mul(0xD6E8_FEB8_6659_FD93));
+        let mut left = running.chance.unit();
+        let mut rates = running.swarm;
         for (place, rate) in rates.rates_mut().into_iter().enumerate() {
             if left < *rate {
-                let fault = swarm.fault(place, call, now, chance);
-                return fault.fits(call).then_some(fault);
+                let fault = running.swarm.fault(place, call, now, &mut running.chance);
+                if !fault.fits(call) || running.left_out.contains(&running.calls) {
+                    return None;
+                }
+                self.met.push((running.calls, call, fault));
+                return Some(fault);
             }
             left -= *rate;
         }
         None
+    }
+}
+
+/// What a call meets before it is done.
+#[derive(Debug)]
+pub(super) enum Met {
+    /// Nothing: it is done and answered.
+    Nothing,
+    /// It is not done; this is the answer.
+    Fail(CallError),
+    /// It is done, and the answer is lost.
+    Lost,
+    /// It is done then, and the answer is lost.
+    Late(Timestamp),
+}
+
+pub(super) fn refused(code: FailureCode, permanent: bool, text: impl Into<String>) -> CallError {
+    CallError::Refused { code, permanent, text: text.into() }
+}
+
+/// What a fault makes of the call itself.
+pub(super) fn met(fault: Option<Fault>, call: Call, now: Timestamp) -> Met {
+    let fail = |code, permanent, text: &str| Met::Fail(refused(code, permanent, text));
+    match fault {
+        Some(Fault::NotSent) => Met::Fail(CallError::NotSent("the connection was refused".into())),
+        Some(Fault::LateEffect(after)) if call.can_be_late() => Met::Late(now.plus(after)),
+        Some(Fault::LostReply | Fault::LateEffect(_)) => Met::Lost,
+        Some(Fault::RefusedTransient) if call == Call::ImageEnsure => {
+            fail(FailureCode::ImagePull, false, "the registry could not be reached")
+        }
+        Some(Fault::RefusedTransient) => fail(FailureCode::Engine, false, "the engine failed"),
+        Some(Fault::RefusedPermanent(code)) => fail(code, true, "the engine refused for good"),
+        Some(Fault::PortTaken) => {
+            fail(FailureCode::PortTaken, false, "a host port is taken by another program")
+        }
+        Some(Fault::DiskFull) => fail(FailureCode::DiskFull, false, "the host's disk is full"),
+        Some(Fault::PullStalls) if call == Call::ImageEnsure => {
+            fail(FailureCode::ImagePull, false, "the fetch broke off")
+        }
+        _ => Met::Nothing,
     }
 }

@@ -15,6 +15,7 @@
 mod fault;
 mod gate;
 mod image;
+mod memory;
 mod provider;
 mod script;
 mod state;
@@ -25,7 +26,7 @@ mod watch;
 
 pub use fault::{Call, Fault, Swarm};
 pub use image::Image;
-pub use provider::Fake;
+pub use provider::{Fake, Turnstile};
 pub use state::Machine;
 pub use volume::Volume;
 

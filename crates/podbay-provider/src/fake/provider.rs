@@ -1,8 +1,8 @@
 //! The contract over a world: every call passes the same gates and meets the same faults.
 
-use super::fault::{Call, Fault};
+use super::fault::{Call, Fault, Met, refused};
 use super::gate::Place;
-use super::state::{Effect, Met, State, refused};
+use super::state::{Effect, State};
 use super::{Seen, World};
 use crate::{
     Answer, File, ImageRequest, ListedMachine, ListedVolume, Logs, MachineSpec, ProgressSink, Provider,
@@ -11,7 +11,7 @@ use crate::{
 use async_trait::async_trait;
 use podbay_core::disk::VolumeFact;
 use podbay_core::place::HostFacts;
-use podbay_core::pod::{CallError, FailureCode, ImageFact, MachineFact, MachinePhase};
+use podbay_core::pod::{CallError, FailureCode, ImageFact, MachineFact, MachinePhase, SSH_PORT};
 use podbay_core::published::Protocol;
 use podbay_core::{InstallId, Timestamp};
 use std::net::IpAddr;
@@ -27,6 +27,19 @@ const PARTS: u64 = 4;
 pub struct Fake {
     world: World,
     install_id: InstallId,
+    turnstile: Option<Arc<dyn Turnstile>>,
+}
+
+/// What a test puts in the way of every call of one [`Fake`]: a server that may stand still there for
+/// ever, or for a while during which others go on.
+#[async_trait]
+pub trait Turnstile: std::fmt::Debug + Send + Sync {
+    /// Passed before a call and before its answer.
+    async fn pass(&self);
+
+    /// Whether the caller has stood still, so that what it does now it does without knowing what
+    /// others did meanwhile.
+    fn is_stale(&self) -> bool;
 }
 
 fn lost() -> CallError {
@@ -37,7 +50,24 @@ impl Fake {
     /// The access of that installation.
     #[must_use]
     pub fn new(world: World, install_id: InstallId) -> Self {
-        Self { world, install_id }
+        Self { world, install_id, turnstile: None }
+    }
+
+    /// The same access, all calls of which pass a turnstile.
+    #[must_use]
+    pub fn behind(self, turnstile: Arc<dyn Turnstile>) -> Self {
+        Self { turnstile: Some(turnstile), ..self }
+    }
+
+    async fn pass(&self, call: Call, place: Place) {
+        self.world.0.gates.pass(call, place).await;
+        if let Some(turnstile) = &self.turnstile {
+            turnstile.pass().await;
+        }
+    }
+
+    fn is_stale(&self) -> bool {
+        self.turnstile.as_ref().is_some_and(|turnstile| turnstile.is_stale())
     }
 
     /// The world behind it.
@@ -53,7 +83,7 @@ impl Fake {
         on: &str,
         look: impl FnOnce(&mut State, Timestamp) -> Answer<T> + Send,
     ) -> Answer<T> {
-        self.world.0.gates.pass(call, Place::Before).await;
+        self.pass(call, Place::Before).await;
         let answer = {
             let now = self.world.now();
             let mut state = self.world.lock();
@@ -66,15 +96,15 @@ impl Fake {
             state.see(Seen { at: now, call, on: on.to_owned(), fault, ok: answer.is_ok() });
             answer
         };
-        self.world.0.gates.pass(call, Place::After).await;
+        self.pass(call, Place::After).await;
         answer
     }
 
     /// A call that changes something.
     async fn change(&self, call: Call, on: &str, effect: Effect) -> Answer<String> {
-        self.world.0.gates.pass(call, Place::Before).await;
+        self.pass(call, Place::Before).await;
         let answer = self.change_now(call, on, effect).1;
-        self.world.0.gates.pass(call, Place::After).await;
+        self.pass(call, Place::After).await;
         answer
     }
 
@@ -83,11 +113,13 @@ impl Fake {
         let mut state = self.world.lock();
         let (fault, met) = state.meet(call, on, now);
         let answer = match met {
-            Met::Nothing => self.own(&state, &effect).and_then(|()| state.apply(&effect, now, false)),
+            Met::Nothing => {
+                self.own(&state, &effect).and_then(|()| state.apply(&effect, now, self.is_stale()))
+            }
             Met::Fail(error) => Err(error),
             Met::Lost => {
                 // Done or refused: the caller cannot know.
-                let _ = self.own(&state, &effect).and_then(|()| state.apply(&effect, now, false));
+                let _ = self.own(&state, &effect).and_then(|()| state.apply(&effect, now, self.is_stale()));
                 Err(lost())
             }
             Met::Late(at) => {
@@ -161,7 +193,7 @@ impl Provider for Fake {
             }
         };
         report(1);
-        self.world.0.gates.pass(Call::ImageEnsure, Place::Before).await;
+        self.pass(Call::ImageEnsure, Place::Before).await;
         let effect = Effect::Image { reference: reference.to_owned(), credentials: credentials.cloned() };
         let (fault, answer) = self.change_now(Call::ImageEnsure, reference, effect);
         if answer.is_ok() {
@@ -169,7 +201,7 @@ impl Provider for Fake {
         } else if fault == Some(Fault::PullStalls) {
             report(2);
         }
-        self.world.0.gates.pass(Call::ImageEnsure, Place::After).await;
+        self.pass(Call::ImageEnsure, Place::After).await;
         answer?;
         let state = self.world.lock();
         let fact = state.images.get(reference).map(|image| image.fact.clone());
@@ -299,7 +331,12 @@ impl Provider for Fake {
                 };
                 let internal = ports.iter().find(leads).ok_or_else(unreachable_port)?.internal;
                 // The engine's forwarder accepts before it looks who listens.
-                Ok(state.greeting(name, internal).unwrap_or_default().to_vec())
+                let (name, greeting) = (name.to_owned(), state.greeting(name, internal));
+                let greeting = greeting.unwrap_or_default().to_vec();
+                if internal == SSH_PORT && !greeting.is_empty() {
+                    state.memory.greeted.insert(name);
+                }
+                Ok(greeting)
             })
             .await?;
         connection(greeting).await

@@ -9,6 +9,7 @@ use super::{Seen, World};
 use crate::Stats;
 use podbay_core::place::HostFacts;
 use podbay_core::{PodId, Timestamp};
+use std::collections::BTreeSet;
 
 /// What is on the host.
 impl World {
@@ -83,7 +84,9 @@ impl World {
 
     /// Somebody else removes a machine.
     pub fn machine_vanish(&self, name: &str) {
-        self.present().0.drop_machine(name);
+        let (mut state, now) = self.present();
+        state.memory.vanished.insert(name.to_owned());
+        state.drop_machine(name, now);
     }
 
     /// Somebody else removes a volume; what it was.
@@ -118,7 +121,18 @@ impl World {
 
     /// Faults happen by themselves from now on.
     pub fn swarm(&self, swarm: Swarm) {
-        self.lock().faults.set_swarm(swarm);
+        self.swarm_without(swarm, BTreeSet::new());
+    }
+
+    /// The same, but those at the calls of these numbers, as [`World::swarm_met`] names them.
+    pub fn swarm_without(&self, swarm: Swarm, left_out: BTreeSet<u64>) {
+        self.lock().faults.set_swarm(swarm, left_out);
+    }
+
+    /// The faults that happened by themselves, and the numbers of their calls.
+    #[must_use]
+    pub fn swarm_met(&self) -> Vec<(u64, Call, Fault)> {
+        self.lock().faults.met.clone()
     }
 
     /// Nothing goes wrong from now on: no faults, no outage, no held calls. What has gone wrong
@@ -256,6 +270,30 @@ impl World {
     #[must_use]
     pub fn seen(&self) -> Vec<Seen> {
         self.lock().seen.iter().cloned().collect()
+    }
+
+    /// How many machines a pod was ever given, but those that came late.
+    #[must_use]
+    pub fn made(&self, pod: &PodId) -> u32 {
+        self.present().0.memory.made.get(pod).copied().unwrap_or(0)
+    }
+
+    /// When a machine ran: from when, and until when.
+    #[must_use]
+    pub fn runs(&self, machine: &str) -> Vec<(Timestamp, Option<Timestamp>)> {
+        self.present().0.memory.runs.get(machine).cloned().unwrap_or_default()
+    }
+
+    /// Whether somebody else has removed a machine of that name.
+    #[must_use]
+    pub fn has_vanished(&self, machine: &str) -> bool {
+        self.present().0.memory.vanished.contains(machine)
+    }
+
+    /// Whether a machine's SSH has ever greeted somebody who came through a published port.
+    #[must_use]
+    pub fn has_greeted(&self, machine: &str) -> bool {
+        self.present().0.memory.greeted.contains(machine)
     }
 
     /// What happened that never may.

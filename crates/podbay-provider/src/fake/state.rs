@@ -1,8 +1,9 @@
 //! What is on the host, and what calls do to it. Every function here runs under one lock, takes
 //! the time as an argument and is done at once.
 
-use super::fault::{Call, Fault, Faults};
+use super::fault::{Call, Fault, Faults, Met, met, refused};
 use super::image::{Answered, Image};
+use super::memory::Memory;
 use super::volume::Volume;
 use super::watch::Watch;
 use super::{Seen, image};
@@ -69,19 +70,6 @@ pub(super) enum Effect {
     VolumeRemove { name: String },
 }
 
-/// What a call meets before it is done.
-#[derive(Debug)]
-pub(super) enum Met {
-    /// Nothing: it is done and answered.
-    Nothing,
-    /// It is not done; this is the answer.
-    Fail(CallError),
-    /// It is done, and the answer is lost.
-    Lost,
-    /// It is done then, and the answer is lost.
-    Late(Timestamp),
-}
-
 #[derive(Debug)]
 pub(super) struct Folder {
     put_at: Timestamp,
@@ -106,10 +94,7 @@ pub(super) struct State {
     pub counts: [u64; Call::ALL.len()],
     pub seen: VecDeque<Seen>,
     pub sequence: u64,
-}
-
-pub(super) fn refused(code: FailureCode, permanent: bool, text: impl Into<String>) -> CallError {
-    CallError::Refused { code, permanent, text: text.into() }
+    pub memory: Memory,
 }
 
 fn not_there() -> CallError {
@@ -141,6 +126,7 @@ impl State {
             counts: [0; Call::ALL.len()],
             seen: VecDeque::new(),
             sequence: 0,
+            memory: Memory::default(),
         }
     }
 
@@ -174,7 +160,8 @@ impl State {
             }
             Some(Fault::MachineVanishes) => {
                 if let Some(name) = self.subject(call, on, false) {
-                    self.drop_machine(&name);
+                    self.memory.vanished.insert(name.clone());
+                    self.drop_machine(&name, now);
                 }
             }
             Some(Fault::ImageVanishes) => self.images.values_mut().for_each(|image| image.on_host = false),
@@ -257,7 +244,7 @@ impl State {
             }
             Effect::Remove { handle } => {
                 if let Some(name) = self.resolve(handle).map(str::to_owned) {
-                    self.drop_machine(&name);
+                    self.drop_machine(&name, now);
                     self.folders.remove(&name);
                 }
                 Ok(String::new())
@@ -368,6 +355,9 @@ impl State {
         };
         self.watch.made(&machine, &self.machines);
         let handle = machine.handle.clone();
+        if !late {
+            *self.memory.made.entry(spec.pod_id.clone()).or_default() += 1;
+        }
         self.machines.insert(spec.name.clone(), machine);
         Ok(handle)
     }
@@ -398,6 +388,7 @@ impl State {
         machine.late = late;
         machine.phase = MachinePhase::Running { started_at: now };
         self.watch.started(&name, &self.machines, &self.facts);
+        self.memory.started(&name, now);
         for text in says {
             self.print(&name, text, false, now);
         }
@@ -412,14 +403,16 @@ impl State {
         if let Some(machine) = self.machines.get_mut(name).filter(|machine| machine.is_running()) {
             machine.phase = MachinePhase::Exited { code, oom, at: Some(now) };
             self.watch.ended(machine);
+            self.memory.ended(name, now);
         }
     }
 
     /// A machine is gone, whatever it did. Its files are not in it and stay.
-    pub fn drop_machine(&mut self, name: &str) {
+    pub fn drop_machine(&mut self, name: &str, now: Timestamp) {
         if let Some(machine) = self.machines.remove(name) {
             if machine.is_running() {
                 self.watch.ended(&machine);
+                self.memory.ended(name, now);
             }
             self.watch.gone(&machine);
             self.output.remove(name);
@@ -468,28 +461,5 @@ impl State {
         let speaks =
             !self.all_silent && !self.silent.contains(name) && image.is_none_or(|image| image.answers_ssh);
         Some(if speaks { b"SSH-2.0-podbay\r\n" } else { b"" })
-    }
-}
-
-/// What a fault makes of the call itself.
-fn met(fault: Option<Fault>, call: Call, now: Timestamp) -> Met {
-    let fail = |code, permanent, text: &str| Met::Fail(refused(code, permanent, text));
-    match fault {
-        Some(Fault::NotSent) => Met::Fail(CallError::NotSent("the connection was refused".into())),
-        Some(Fault::LateEffect(after)) if call.can_be_late() => Met::Late(now.plus(after)),
-        Some(Fault::LostReply | Fault::LateEffect(_)) => Met::Lost,
-        Some(Fault::RefusedTransient) if call == Call::ImageEnsure => {
-            fail(FailureCode::ImagePull, false, "the registry could not be reached")
-        }
-        Some(Fault::RefusedTransient) => fail(FailureCode::Engine, false, "the engine failed"),
-        Some(Fault::RefusedPermanent(code)) => fail(code, true, "the engine refused for good"),
-        Some(Fault::PortTaken) => {
-            fail(FailureCode::PortTaken, false, "a host port is taken by another program")
-        }
-        Some(Fault::DiskFull) => fail(FailureCode::DiskFull, false, "the host's disk is full"),
-        Some(Fault::PullStalls) if call == Call::ImageEnsure => {
-            fail(FailureCode::ImagePull, false, "the fetch broke off")
-        }
-        _ => Met::Nothing,
     }
 }

@@ -1,6 +1,7 @@
 //! Volumes of the scripted world.
 
-use super::state::{Machine, State, refused};
+use super::fault::refused;
+use super::state::{Machine, State};
 use crate::{Answer, MachineSpec, VolumeSpec};
 use podbay_core::disk::VolumeFact;
 use podbay_core::pod::FailureCode;

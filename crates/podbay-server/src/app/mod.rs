@@ -103,8 +103,10 @@ pub struct App {
     pub driver: Driver,
     /// Pods and disks whose end has just been recorded.
     pub ended: broadcast::Sender<Subject>,
-    /// Volumes that no row knows, and whose finding has been told.
+    /// Volumes and machines that no row knows, and whose finding has been told.
     pub strays: Mutex<BTreeSet<String>>,
+    /// What audits have seen.
+    pub audit: Mutex<crate::tasks::audit::Memory>,
     /// What has changed since the SSH keys of running pods were last written.
     pub keys_dirty: Mutex<BTreeSet<KeysOf>>,
     /// Wakes the task that writes them.
@@ -179,6 +181,7 @@ impl App {
             driver: Driver::default(),
             ended: broadcast::channel(ENDED_QUEUE).0,
             strays: Mutex::default(),
+            audit: Mutex::default(),
             keys_dirty: Mutex::default(),
             keys_changed: tokio::sync::Notify::new(),
             tuning: parts.tuning,

@@ -4,6 +4,7 @@
 //! repeated call finds the one or does the other.
 
 use super::{Actor, App, Error};
+use podbay_core::mutation::{self, Mutation};
 use podbay_core::{Timestamp, UserId, limits};
 use podbay_store::{BoxFuture, KeptReply, Tx};
 use std::collections::HashSet;
@@ -48,6 +49,9 @@ impl Once {
         (status, body): (u16, String),
         now: Timestamp,
     ) -> Result<(), Error> {
+        if mutation::on(Mutation::ForgetReply) {
+            return Ok(());
+        }
         let reply = KeptReply { request_sha256: self.request_sha256, status, body };
         if tx.idempotency_insert(user, &self.name, &reply, now, horizon(now)).await? {
             Ok(())

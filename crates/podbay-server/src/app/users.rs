@@ -23,7 +23,7 @@ pub(super) async fn insert(tx: &mut Tx, user: &User, key: &ApiKeyRecord) -> Resu
 }
 
 /// Lets only the owner of the installation pass.
-pub(super) async fn owner_only(app: &App, actor: &Actor) -> Result<(), Error> {
+pub(crate) async fn owner_only(app: &App, actor: &Actor) -> Result<(), Error> {
     let user = app.store.reader().await?.user_get(&actor.user).await?.ok_or(Error::InvalidToken)?;
     if user.role == UserRole::Admin {
         return Ok(());

@@ -6,6 +6,7 @@
 
 mod api_keys;
 mod approve;
+mod audit;
 mod auth;
 mod availability;
 mod billing;
@@ -111,6 +112,8 @@ pub fn routes() -> Vec<Route> {
     add(Method::POST, "/api/v1/auth_challenge/approve", Some(Permission::FullKey), post(logins::approve));
     add(Method::POST, "/api/v1/auth_challenge/refuse", Some(Permission::FullKey), post(logins::refuse));
     add(Method::GET, "/dashboard/tokens/challenge", None, get(approve::page));
+    add(Method::GET, "/api/v1/audit", Some(Permission::FullKey), get(audit::report));
+    add(Method::GET, "/metrics", Some(Permission::FullKey), get(audit::metrics));
     add(Method::GET, "/healthz", None, get(health::live));
     add(Method::GET, "/readyz", None, get(health::ready));
     add_templates(&mut add);

@@ -5,6 +5,7 @@ use super::carry::carry_out;
 use super::disk;
 use super::driver::Flight;
 use crate::app::{App, Error, KeysOf};
+use podbay_core::mutation::{self, Mutation};
 use podbay_core::pod::{
     Decision, Effects, Learned, Placement, Pod, PublishedPort, Resource, SSH_PORT, Step, UsageChange, View,
     backoff, learn, mark_unknown, plan,
@@ -79,7 +80,9 @@ async fn doubt(app: &App, pod: &Pod, step: &Step) -> Result<Option<i64>, Error> 
         Box::pin(async move {
             tx.pod_lock(&doubtful.id).await?;
             let fresh = tx.pod_get(&doubtful.id).await?;
-            if fresh.is_none_or(|fresh| fresh.generation != generation) {
+            let is_void =
+                |fresh: Pod| fresh.generation != generation && !mutation::on(Mutation::ForgetGeneration);
+            if fresh.is_none_or(is_void) {
                 return Ok::<_, Error>(false);
             }
             Ok(tx.pod_update(&doubtful, version).await?)
@@ -99,6 +102,7 @@ async fn record(app: &App, id: &PodId, version: i64, learned: Learned) -> Result
         Box::pin(async move {
             tx.pod_lock(&id).await?;
             let Some(mut pod) = tx.pod_get(&id).await? else { return Ok::<_, Error>(None) };
+            let version = if mutation::on(Mutation::ForgetVersion) { pod.version } else { version };
             if pod.version != version {
                 // Another writer owns this pod now; what we learned is old.
                 return Ok(None);

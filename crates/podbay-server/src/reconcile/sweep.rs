@@ -1,15 +1,16 @@
 //! The comparison of rows and engine, both ways. It only looks and wakes: what follows is done by
-//! the same passes as everything else. The exceptions are machines that no row knows, which are
-//! removed after a grace, and volumes of disks that were deleted, whose making came late. A volume
-//! of a disk that no row ever knew is a user's data of which this database was never told (an older
-//! backup of it, perhaps): it is told of, and left alone.
+//! the same passes as everything else. The exceptions are machines of pods that have others or have
+//! ended, which are removed after a grace, and volumes of disks that were deleted, whose making came
+//! late. A volume of a disk or a machine of a pod that no row ever knew is a user's data of which this
+//! database was never told (an older backup of it, perhaps): it is told of, and left alone.
 
 use crate::app::{App, Error};
 use podbay_core::disk::{self, Disk};
+use podbay_core::mutation::{self, Mutation};
 use podbay_core::pod::{Decision, MachinePhase, Pod, Resource, View, plan};
 use podbay_core::{Subject, Timestamp, limits};
 use podbay_provider::{ListedMachine, ListedVolume};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// What a sweep found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,7 +21,7 @@ pub struct Found {
     pub young: Vec<String>,
     /// Machines without a row and volumes of deleted disks that were removed.
     pub removed: Vec<String>,
-    /// Volumes of disks that no row knows; they are left alone.
+    /// Volumes of disks, and machines of pods, that no row knows; they are left alone.
     pub strays: Vec<String>,
     /// Why the comparison could not be made, or a removal failed.
     pub trouble: Option<String>,
@@ -56,7 +57,7 @@ async fn machines(app: &App, found: &mut Found) {
     };
     let by_name: HashMap<&str, &ListedMachine> =
         machines.iter().map(|machine| (machine.name.as_str(), machine)).collect();
-    let mut known = HashMap::new();
+    let mut known = HashSet::new();
     let (mut running, mut missing) = (0, 0);
     for pod in &pods {
         let name = pod.machine_name();
@@ -69,7 +70,9 @@ async fn machines(app: &App, found: &mut Found) {
             // Nobody should be in this state for long; if a wake was lost, this is the next.
             app.driver.wake(&pod.id);
         }
-        known.insert(name, ());
+        if pod.attempt == 1 || !mutation::on(Mutation::SweepLaterAttempts) {
+            known.insert(name);
+        }
     }
     // While one is missing the stamp stays: it is what that one's bill may end at.
     if running > 0
@@ -78,11 +81,29 @@ async fn machines(app: &App, found: &mut Found) {
     {
         found.trouble = Some(error.to_string());
     }
+    let unknown = machines.iter().filter(|machine| !known.contains(&machine.name));
+    orphans(app, unknown, found).await;
+}
+
+/// Removes the machines that no row names, but those that it is not for this database to judge.
+async fn orphans(app: &App, machines: impl Iterator<Item = &ListedMachine>, found: &mut Found) {
     let now = app.now();
-    for machine in machines.iter().filter(|machine| !known.contains_key(&machine.name)) {
+    for machine in machines {
         if now.since(machine.created_at) < limits::ORPHAN_GRACE {
             found.young.push(machine.name.clone());
             continue;
+        }
+        match is_stray(app, machine).await {
+            Ok(false) => {}
+            Ok(true) => {
+                stray(app, &machine.name, "no row knows this machine");
+                found.strays.push(machine.name.clone());
+                continue;
+            }
+            Err(error) => {
+                found.trouble = Some(error.to_string());
+                continue;
+            }
         }
         match app.provider.machine_remove(&machine.fact.handle).await {
             Ok(()) => {
@@ -92,6 +113,20 @@ async fn machines(app: &App, found: &mut Found) {
             Err(error) => found.trouble = Some(error.to_string()),
         }
     }
+}
+
+/// Whether this database was never told of a machine. Rows come first, so one whose pod has no row was
+/// made on the word of another database: of this one after an older copy of it was taken. The same is
+/// true of a later machine of a pod that the copy knows.
+async fn is_stray(app: &App, machine: &ListedMachine) -> Result<bool, podbay_store::StoreError> {
+    let mut tx = app.store.reader().await?;
+    let row = match &machine.pod_id {
+        Some(id) => tx.pod_get(id).await?,
+        None => None,
+    };
+    let span = tx.unknown_span().await?;
+    let in_span = span.is_some_and(|(from, to)| from <= machine.created_at && machine.created_at <= to);
+    Ok(row.is_none() || in_span)
 }
 
 async fn volumes(app: &App, found: &mut Found) -> Result<(), String> {
@@ -122,20 +157,17 @@ async fn volumes(app: &App, found: &mut Found) -> Result<(), String> {
             tracing::warn!(volume = volume.name, "removed the volume of a deleted disk");
             found.removed.push(volume.name.clone());
         } else {
-            stray(app, &volume.name);
+            stray(app, &volume.name, "no row knows the disk of this volume");
             found.strays.push(volume.name.clone());
         }
     }
     Ok(())
 }
 
-/// Tells once of a volume that no row knows.
-fn stray(app: &App, name: &str) {
+/// Tells once of something that no row knows.
+fn stray(app: &App, name: &str, what: &str) {
     if app.strays.lock().is_ok_and(|mut told| told.insert(name.to_owned())) {
-        tracing::warn!(
-            volume = name,
-            "no row knows the disk of this volume; it is left alone: remove it by hand if nobody needs its data"
-        );
+        tracing::warn!(name, "{what}; it is left alone: remove it by hand if nobody needs what is in it");
     }
 }
 

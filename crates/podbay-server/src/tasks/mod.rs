@@ -1,5 +1,6 @@
 //! Periodic duties that belong to no single pod. Each takes no input and returns what it found.
 
+pub mod audit;
 pub mod keys;
 
 use crate::app::App;

@@ -24,8 +24,9 @@ use std::sync::{Arc, Mutex};
 
 type Seen = Arc<Mutex<BTreeSet<(Method, String)>>>;
 
-/// Routes that a program has no use for: pages for people, and another name for the log.
-const NOT_FOR_PROGRAMS: [&str; 3] = [paths::DOCS, paths::LOGIN_PAGE, "/api/v1/pods/{id}/logs"];
+/// Routes that a program has no use for: pages for people, numbers for Prometheus, and another name for the log.
+const NOT_FOR_PROGRAMS: [&str; 4] =
+    [paths::DOCS, paths::LOGIN_PAGE, paths::METRICS, "/api/v1/pods/{id}/logs"];
 
 /// A server that knows nothing and writes down what it was asked.
 async fn recorder() -> (Client, Seen) {
@@ -73,6 +74,7 @@ async fn call_everything(client: &Client) {
     client.whoami().await.unwrap_err();
     client.user_set_slug(&SetSlug { slug: "s".into() }).await.unwrap_err();
     client.users().await.unwrap_err();
+    client.audit().await.unwrap_err();
     client.user_create(&CreateUser { name: "n".into(), email: "e".into() }).await.unwrap_err();
     client.wallet(None, 0, 1).await.unwrap_err();
     let credit = AddCredit { user_id: None, team_id: None, amount_usd: 1.0, note: None };

@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod audit;
 mod availability;
+mod backup;
 mod bad_input;
 mod calls;
 mod connections;

@@ -1,20 +1,14 @@
 //! The simulator, in the tests: seeds that failed once, and new ones for a while
-//! (`PODBAY_SIM_SECONDS`, 10 unless set).
+//! (`PODBAY_SIM_SECONDS`, 10 unless set); and whether it sees bugs that are put there on purpose.
 
-use podbay_testkit::sim::{Summary, Violation, run};
+use podbay_core::mutation::Mutation;
+use podbay_testkit::sim::{Summary, caught, minimise, run};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
-/// Every seed that ever found something, and what it was.
+/// Every seed that ever found something.
 const FAILED_ONCE: &[u64] = &[];
-
-fn told(violation: &Violation) -> String {
-    format!(
-        "{}\n{}\nreproduce it with: cargo xtask sim --seed {}",
-        violation.trace.join("\n"),
-        violation.what,
-        violation.seed
-    )
-}
+/// Seeds within which each deliberate bug must be seen.
+const MUTATION_SEEDS_MAX: u64 = 10_000;
 
 #[tokio::test]
 async fn no_seed_breaks_an_invariant() {
@@ -27,9 +21,21 @@ async fn no_seed_breaks_an_invariant() {
     for seed in FAILED_ONCE.iter().copied().chain(new) {
         match run(seed).await {
             Ok(met) => summary.add(&met),
-            Err(violation) => panic!("{}", told(&violation)),
+            Err(violation) => panic!("{}", minimise(*violation).await.0),
         }
     }
-    assert!(summary.seeds > 0 && summary.crashes > 0, "{summary:?}");
-    println!("{summary:?}, violations 0");
+    assert!(summary.seeds > 0 && summary.lifetimes > 0 && summary.faults["Crash"] > 0, "{summary}");
+    println!("{summary}");
+}
+
+#[tokio::test]
+async fn every_deliberate_bug_is_seen() {
+    let mut missed = Vec::new();
+    for mutation in Mutation::ALL {
+        match caught(mutation, MUTATION_SEEDS_MAX).await {
+            Some(found) => println!("{mutation:?}: seen on seed {} as {}", found.seed, found.what),
+            None => missed.push(mutation),
+        }
+    }
+    assert!(missed.is_empty(), "not seen: {missed:?}");
 }

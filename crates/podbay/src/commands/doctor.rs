@@ -9,6 +9,7 @@ use crate::printable;
 use podbay_api::client::{Client, Error};
 use podbay_api::paths;
 use podbay_api::users::{Access, WhoAmI};
+use podbay_core::published::UserRole;
 use serde::Serialize;
 use std::fs;
 use std::process::{Command, Stdio};
@@ -74,6 +75,11 @@ pub async fn run(context: &mut Context<'_>) -> Result<()> {
         && allowed(user, "ssh_keys", false)
     {
         ssh_key(context, client, &mut report, has_ssh).await;
+    }
+    if let Some((client, user)) = &user
+        && user.role.is(UserRole::Admin)
+    {
+        audit(client, &mut report).await;
     }
     let bad = report.0.iter().filter(|check| check.result == Mark::Bad).count();
     let code = report.0.iter().find(|check| check.result == Mark::Bad).map(|check| check.code);
@@ -206,6 +212,30 @@ async fn key(context: &mut Context<'_>, report: &mut Report) -> Result<Option<(C
 fn allowed(user: &WhoAmI, scope: &str, write: bool) -> bool {
     let access = user.scope.get(scope).copied().flatten();
     access.is_some_and(|Access { read, write: may_write }| may_write || (read && !write))
+}
+
+/// What the server's own auditor says; for its owner.
+async fn audit(client: &Client, report: &mut Report) {
+    match client.audit().await {
+        Ok(audit) => {
+            for finding in &audit.findings {
+                let text = format!("{} {}: {}", finding.invariant, finding.of, finding.text);
+                let advice = "docs/invariants.md says what that means; look at the server's log, too";
+                report.bad("audit", text, advice, Code::Server);
+            }
+            match audit.trouble {
+                Some(trouble) => {
+                    let advice = "only the rows were compared; look at the container engine";
+                    report.warn("audit", format!("the engine could not be looked at: {trouble}"), advice);
+                }
+                None if audit.findings.is_empty() => report.good("audit", "rows, engine and bills agree"),
+                None => {}
+            }
+        }
+        // A key that may not do everything, or an older server.
+        Err(Error::Status { status: 403 | 404, .. }) => {}
+        Err(error) => report.warn("audit", error.to_string(), "look at the server's log"),
+    }
 }
 
 fn ssh_program(report: &mut Report) -> bool {

@@ -2,6 +2,8 @@
 
 pub mod api_keys;
 #[cfg(feature = "server")]
+pub mod backup;
+#[cfg(feature = "server")]
 pub mod config;
 pub mod disks;
 mod doctor;
@@ -34,6 +36,10 @@ pub async fn run(cli: Cli, environment: Environment, terminal: &mut Terminal) ->
         Command::Serve(serve) => return serve.run().await,
         #[cfg(feature = "server")]
         Command::Config(config) => return config.run(terminal),
+        #[cfg(feature = "server")]
+        Command::Backup(backup) => return backup.make(terminal).await,
+        #[cfg(feature = "server")]
+        Command::Restore(backup) => return backup.restore(terminal).await,
         Command::Completions { shell } => return completions(shell, terminal),
         other => other,
     };
@@ -56,7 +62,7 @@ pub async fn run(cli: Cli, environment: Environment, terminal: &mut Terminal) ->
         Command::Doctor => doctor::run(&mut context).await,
         Command::Completions { .. } => Ok(()),
         #[cfg(feature = "server")]
-        Command::Serve(_) | Command::Config(_) => Ok(()),
+        Command::Serve(_) | Command::Config(_) | Command::Backup(_) | Command::Restore(_) => Ok(()),
     }
 }
 

@@ -1,0 +1,115 @@
+//! The auditor: compares rows, engine and usage, both ways, by the same invariants that the simulator
+//! holds the server to (`podbay_core::audit`). It only tells; repairs are the reconciler's own steps.
+
+use crate::app::{App, Error};
+use podbay_core::audit::{self, Finding, Sight};
+use podbay_core::{Timestamp, limits};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// What earlier audits have seen.
+#[derive(Default)]
+pub struct Memory {
+    /// Differences between rows and engine that one look has found: they may be on their way.
+    suspected: BTreeSet<Finding>,
+    /// What stands in the events, and has not been told to be over.
+    told: BTreeSet<Finding>,
+    audits: u64,
+}
+
+impl Memory {
+    /// What the last audit has found.
+    pub fn told(&self) -> &BTreeSet<Finding> {
+        &self.told
+    }
+
+    /// How many audits there were.
+    pub fn count(&self) -> u64 {
+        self.audits
+    }
+}
+
+/// What an audit found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Audit {
+    /// When.
+    pub at: Timestamp,
+    /// Invariants that do not hold.
+    pub findings: BTreeSet<Finding>,
+    /// How many audits there were since the server's start, this one included.
+    pub count: u64,
+    /// Why the engine could not be looked at; then only the rows were judged.
+    pub trouble: Option<String>,
+}
+
+/// Audits once, and tells in the events what is new and what is over.
+///
+/// # Errors
+/// The rows cannot be read, or the events not be written.
+pub async fn audit(app: &App) -> Result<Audit, Error> {
+    // The engine before the rows: a machine that is seen has its row by then.
+    let sight = sight(app).await;
+    let at = app.now();
+    let books = app.store.snapshot(|tx| Box::pin(tx.books())).await?;
+    let mut findings: BTreeSet<Finding> = audit::books(&books).into_iter().collect();
+    findings.extend(audit::deadlines(&books, at));
+    let (trouble, seen) = match sight {
+        Ok(sight) => (None, audit::between(&books, &sight).into_iter().collect()),
+        Err(error) => (Some(error), BTreeSet::new()),
+    };
+    let (new, over, count) = {
+        let mut memory = app.audit.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        findings.extend(seen.intersection(&memory.suspected).cloned());
+        if trouble.is_none() {
+            memory.suspected = seen;
+        }
+        memory.audits += 1;
+        let new: Vec<Finding> = findings.difference(&memory.told).cloned().collect();
+        let over: Vec<Finding> = memory.told.difference(&findings).cloned().collect();
+        memory.told.clone_from(&findings);
+        (new, over, memory.audits)
+    };
+    tell(app, at, new, over).await?;
+    Ok(Audit { at, findings, count, trouble })
+}
+
+async fn sight(app: &App) -> Result<Sight, String> {
+    let machines = app.provider.machine_list().await.map_err(|error| error.to_string())?;
+    let volumes = app.provider.volume_list().await.map_err(|error| error.to_string())?;
+    Ok(Sight {
+        machines: machines.into_iter().map(|machine| (machine.name, machine.fact.phase)).collect(),
+        volumes: volumes.into_iter().map(|volume| volume.name).collect(),
+    })
+}
+
+async fn tell(app: &App, at: Timestamp, new: Vec<Finding>, over: Vec<Finding>) -> Result<(), Error> {
+    if new.is_empty() && over.is_empty() {
+        return Ok(());
+    }
+    for finding in &new {
+        tracing::error!(invariant = finding.invariant, of = finding.of, finding.text, "audit");
+    }
+    let written = app.store.write(move |tx| {
+        Box::pin(async move {
+            let new = new.iter().map(|finding| ("audit.finding", finding));
+            for (kind, finding) in new.chain(over.iter().map(|finding| ("audit.resolved", finding))) {
+                let text = format!("{} {}: {}", finding.invariant, finding.of, finding.text);
+                tx.event_insert(None, at, kind, &text).await?;
+            }
+            Ok::<_, Error>(())
+        })
+    });
+    written.await
+}
+
+/// Audits for ever.
+pub async fn run(app: Arc<App>) {
+    loop {
+        tokio::time::sleep(limits::AUDIT_EVERY).await;
+        match audit(&app).await {
+            Ok(Audit { trouble: Some(trouble), .. }) => tracing::warn!(trouble, "audit"),
+            Ok(_) => {}
+            Err(error) => tracing::warn!(cause = ?error, "audit"),
+        }
+    }
+}

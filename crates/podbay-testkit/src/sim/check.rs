@@ -1,0 +1,256 @@
+//! The invariants: those of the books (`podbay_core::audit`), those of the world, and those that need
+//! both, or a memory. Numbers are those of `docs/invariants.md`.
+
+use super::Run;
+use podbay_core::audit::{self, Books, Finding, Sight};
+use podbay_core::pod::{Desired, FailureCode, Pod, Resource};
+use podbay_core::published::PodStatus;
+use podbay_core::usage::{Interval, total};
+use podbay_core::{Micros, PodId, Timestamp};
+use podbay_provider::fake::Machine;
+use podbay_store::{Event, StoreError};
+use std::collections::{BTreeMap, BTreeSet};
+
+const MILLIS_PER_HOUR: i128 = 3_600_000;
+
+/// What was seen of pods before.
+#[derive(Default)]
+pub(super) struct Watchbook {
+    ready: BTreeSet<String>,
+    /// Pods that were deleted before any machine of theirs was asked for.
+    never: BTreeSet<String>,
+    gone: BTreeSet<String>,
+    /// What ended pods have cost.
+    ended: BTreeMap<String, Micros>,
+}
+
+impl Watchbook {
+    pub fn ended_count(&self) -> u64 {
+        self.ended.len() as u64
+    }
+}
+
+fn rows(error: StoreError) -> String {
+    format!("rows: {error}")
+}
+
+fn told(findings: &[Finding]) -> Result<(), String> {
+    match findings.first() {
+        None => Ok(()),
+        Some(finding) => Err(format!("{}: {}: {}", finding.invariant, finding.of, finding.text)),
+    }
+}
+
+impl Run {
+    async fn books(&self) -> Result<Books, String> {
+        self.server.app.store.snapshot(|tx| Box::pin(tx.books())).await.map_err(rows)
+    }
+
+    /// Every row and every machine, against the invariants.
+    pub(super) async fn check(&mut self) -> Result<(), String> {
+        self.summary.checks += 1;
+        if let Some(violation) = self.server.world.violations().first() {
+            return Err(format!("A1: {violation}"));
+        }
+        let books = self.books().await?;
+        told(&audit::books(&books))?;
+        let live: BTreeSet<&str> = books.pods.iter().map(|pod| pod.id.as_str()).collect();
+        for pod in &books.pods {
+            // One whose order was answered with an error has no user who knows it.
+            self.pods.insert(pod.id.to_string());
+            self.check_live(pod)?;
+        }
+        let ended: Vec<String> = self
+            .pods
+            .iter()
+            .filter(|id| !live.contains(id.as_str()) && !self.book.ended.contains_key(*id))
+            .cloned()
+            .collect();
+        for id in ended {
+            let billed = self.check_ended(&id).await?;
+            self.book.ended.insert(id, billed);
+        }
+        self.check_disks(&books).await
+    }
+
+    fn check_live(&mut self, pod: &Pod) -> Result<(), String> {
+        let (id, name, world) = (pod.id.to_string(), pod.machine_name(), &self.server.world);
+        if pod.ready_at.is_some() && self.book.ready.insert(id.clone()) && !world.has_greeted(&name) {
+            return Err(format!("W2: {id} is ready, and nobody has seen its SSH"));
+        }
+        if let Some(failure) = &pod.failure
+            && failure.code == FailureCode::MachineLost
+            && !world.has_vanished(&name)
+        {
+            return Err(format!("P7: {id} has lost its machine, and nobody but podbay took it"));
+        }
+        let machines = world.machines_of(&pod.id);
+        let keeps = |machine: &&Machine| !machine.late && (machine.is_running() || pod.ready_at.is_none());
+        if pod.placement.is_none()
+            && let Some(machine) = machines.iter().find(keeps)
+        {
+            return Err(format!("A2: {id} has given its place back and has {}", machine.spec.name));
+        }
+        if pod.desired == Desired::Gone
+            && self.book.gone.insert(id.clone())
+            && pod.machine == Resource::Absent
+            && world.made(&pod.id) == 0
+        {
+            self.book.never.insert(id.clone());
+        }
+        self.check_never(&pod.id)
+    }
+
+    /// What was deleted before a machine was asked for never has one.
+    fn check_never(&self, id: &PodId) -> Result<(), String> {
+        if !self.book.never.contains(id.as_str()) {
+            return Ok(());
+        }
+        match self.server.world.made(id) {
+            0 => Ok(()),
+            _ => Err(format!("P8: {id} was given a machine after its delete")),
+        }
+    }
+
+    async fn check_ended(&self, text: &str) -> Result<Micros, String> {
+        let id = PodId::from_stored(text.to_owned());
+        let mut tx = self.server.app.store.reader().await.map_err(rows)?;
+        let pod = tx.pod_get(&id).await.map_err(rows)?;
+        let pod = pod.ok_or_else(|| format!("P2: the accepted pod {id} has no row"))?;
+        let left = self.server.world.machines_of(&id);
+        // What an engine had in its queue, or a server that stood still, may land late: the sweep has it.
+        if left.iter().any(|machine| !machine.late) {
+            return Err(format!("P3: {id} is {} and has machines: {left:?}", pod.status()));
+        }
+        if pod.status() != PodStatus::Terminated || pod.placement.is_some() {
+            return Err(format!("P3: {id} is {} and holds {:?}", pod.status(), pod.placement));
+        }
+        self.check_never(&id)?;
+        let intervals = tx.usage_list(&id).await.map_err(rows)?;
+        let events = tx.event_list(&id, 0, 10_000).await.map_err(rows)?;
+        check_events(&pod, &events)?;
+        self.check_bill(&pod, &intervals, &events)
+    }
+
+    /// Against the world's own memory of when the machine ran.
+    fn check_bill(&self, pod: &Pod, intervals: &[Interval], events: &[Event]) -> Result<Micros, String> {
+        let id = &pod.id;
+        let mut numerator: i128 = 0;
+        for interval in intervals {
+            let Some(end) = interval.ended_at else {
+                return Err(format!("B1: {id} has ended and is billed"));
+            };
+            let length = i128::from(end.as_millis()) - i128::from(interval.started_at.as_millis());
+            numerator += i128::from(interval.price.0) * length;
+        }
+        let billed = (numerator + MILLIS_PER_HOUR / 2).div_euclid(MILLIS_PER_HOUR);
+        let told = total(intervals, self.server.clock.now()).billed;
+        if i128::from(told.0) != billed {
+            return Err(format!("B1: {id} is billed {told:?} for {intervals:?}"));
+        }
+        if self.clock_jumps {
+            // Then there is no telling what was before what.
+            return Ok(told);
+        }
+        if let Some(pair) = intervals.windows(2).find(|pair| pair[0].ended_at > Some(pair[1].started_at)) {
+            return Err(format!("B1: intervals of {id} overlap: {pair:?}"));
+        }
+        let runs = self.server.world.runs(&pod.machine_name());
+        let deleted = events.iter().find(|event| event.kind == "pod.delete_requested").map(|event| event.at);
+        for interval in intervals {
+            let (start, end) = (interval.started_at, interval.ended_at.unwrap_or(interval.started_at));
+            let ran = |(from, to): &(Timestamp, Option<Timestamp>)| {
+                *from <= start && (to.is_none_or(|to| end <= to) || deleted == Some(end) && start <= end)
+            };
+            if start < end && !runs.iter().any(ran) {
+                return Err(format!("B3: {id} is billed for {start} to {end}, and ran {runs:?}"));
+            }
+        }
+        let active = events.iter().find(|event| event.kind == "pod.active").map(|event| event.at);
+        if intervals.first().map(|first| first.started_at) != active {
+            return Err(format!("B3: {id} was ready {active:?} and is billed {intervals:?}"));
+        }
+        Ok(told)
+    }
+
+    /// Once more, when everything is over: what has ended never changes.
+    pub(super) async fn last_check(&mut self) -> Result<(), String> {
+        let mut tx = self.server.app.store.reader().await.map_err(rows)?;
+        for (id, billed) in &self.book.ended {
+            let intervals = tx.usage_list(&PodId::from_stored(id.clone())).await.map_err(rows)?;
+            let now = total(&intervals, self.server.clock.now()).billed;
+            if now != *billed {
+                return Err(format!("B2: the bill of {id} was {billed:?} and is {now:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Why things are not as they are wanted.
+    pub(super) async fn restless(&self, is_lost: bool) -> Result<Option<String>, String> {
+        let books = self.books().await?;
+        for pod in &books.pods {
+            if let Some(why) = restless(pod, is_lost) {
+                return Ok(Some(format!("{}: {why}", pod.id)));
+            }
+        }
+        if is_lost {
+            // What is left there is removed when it returns.
+            return Ok(None);
+        }
+        if let Some(why) = self.restless_disks(&books) {
+            return Ok(Some(why));
+        }
+        let machines = self.server.world.machines().into_iter();
+        let volumes = self.server.world.volumes().into_iter();
+        let sight = Sight {
+            machines: machines.map(|machine| (machine.spec.name.clone(), machine.phase)).collect(),
+            volumes: volumes.map(|volume| volume.spec.name).collect(),
+        };
+        let found = audit::between(&books, &sight);
+        Ok(found.first().map(|found| format!("{}: {}: {}", found.invariant, found.of, found.text)))
+    }
+}
+
+fn restless(pod: &Pod, is_lost: bool) -> Option<&'static str> {
+    if is_lost {
+        // Nothing can be confirmed; but nobody waits for an installation that will not come.
+        return (pod.status() == PodStatus::Provisioning).then_some("it is neither ACTIVE nor ERROR");
+    }
+    if pod.desired == Desired::Gone {
+        return Some("it is not gone");
+    }
+    if pod.failure.is_none() && pod.ready_at.is_none() {
+        return Some("it is neither ACTIVE nor ERROR");
+    }
+    if pod.failure.is_some() && pod.placement.is_some() {
+        return Some("it failed and holds its place");
+    }
+    match &pod.machine {
+        Resource::Unknown { .. } => Some("its machine is unknown"),
+        Resource::Absent if pod.failure.is_none() => Some("it is ACTIVE without a machine"),
+        _ => None,
+    }
+}
+
+/// Every change has left its event, once.
+fn check_events(pod: &Pod, events: &[Event]) -> Result<(), String> {
+    let id = &pod.id;
+    let count = |kind: &str| events.iter().filter(|event| event.kind == kind).count();
+    if events.iter().zip(1..).any(|(event, number)| event.seq != number) {
+        return Err(format!("W1: the events of {id} have gaps: {events:?}"));
+    }
+    let due = [
+        ("pod.created", 1),
+        ("pod.delete_requested", 1),
+        ("pod.terminated", 1),
+        ("pod.active", usize::from(pod.ready_at.is_some())),
+        ("pod.failed", usize::from(pod.failure.is_some())),
+    ];
+    for (kind, most) in due {
+        if count(kind) != most {
+            return Err(format!("P5: {id} has {} events {kind}, not {most}", count(kind)));
+        }
+    }
+    Ok(())
+}

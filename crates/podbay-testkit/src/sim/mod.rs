@@ -1,0 +1,355 @@
+//! The simulator: the real store, verbs, reconciler and sweep over a world full of faults, moved
+//! by one seed, on one thread.
+//!
+//! First *safety*: users order and delete while calls fail, replies are lost, effects come late,
+//! the engine goes away, the database refuses, clocks jump, and servers stand still or die at any
+//! point, some of them beside a second server that works on the same rows; after every move the
+//! invariants must hold. Then *liveness*: the faults stop, and everything must come to what is wanted
+//! within a bound, with nothing left over.
+//!
+//! A seed is a list of moves, each of which draws its own chance: [`minimise`] leaves out what a
+//! failure does not need.
+
+mod check;
+mod disks;
+mod draw;
+mod minimise;
+mod points;
+mod servers;
+mod users;
+
+pub use minimise::minimise;
+pub use points::Trouble;
+
+use crate::{Client, TestServer};
+use check::Watchbook;
+use draw::Draw;
+use podbay_core::Timestamp;
+use podbay_core::mutation::{self, Mutation};
+use podbay_provider::fake::Swarm;
+use servers::Servers;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// Moves of the safety phase.
+const MOVES: u64 = 80;
+/// Simulated time in which everything must have come to rest once faults have stopped. More than
+/// the longest deadline of a pod, since an attempt may have begun just before.
+const REST_MAX: Duration = Duration::from_secs(2 * 3600);
+/// Between two sweeps of the second phase.
+const SWEEP: Duration = Duration::from_secs(15);
+/// Purposes of draws beside the moves, whose purpose is their number.
+const FOR_SCENE: u64 = u64::MAX;
+const FOR_TROUBLE: u64 = u64::MAX - 1;
+
+/// What is left out of a seed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Without {
+    /// Moves, by number.
+    pub moves: BTreeSet<u64>,
+    /// Faults of the world, by the number of their call.
+    pub faults: BTreeSet<u64>,
+}
+
+/// What a run met.
+#[derive(Clone, Debug, Default)]
+pub struct Summary {
+    /// Runs.
+    pub seeds: u64,
+    /// Pods that were accepted.
+    pub pods: u64,
+    /// Pods of which everything was over and checked at the end.
+    pub lifetimes: u64,
+    /// Faults by kind, crashes and stand-stills among them.
+    pub faults: BTreeMap<String, u64>,
+    /// Checks of all invariants.
+    pub checks: u64,
+}
+
+impl Summary {
+    /// Adds another run.
+    pub fn add(&mut self, other: &Self) {
+        self.seeds += other.seeds;
+        self.pods += other.pods;
+        self.lifetimes += other.lifetimes;
+        self.checks += other.checks;
+        for (kind, count) in &other.faults {
+            *self.faults.entry(kind.clone()).or_insert(0) += count;
+        }
+    }
+
+    fn met(&mut self, kind: &str, count: u64) {
+        if count > 0 {
+            *self.faults.entry(kind.to_owned()).or_insert(0) += count;
+        }
+    }
+}
+
+impl std::fmt::Display for Summary {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let faults: Vec<String> = self.faults.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
+        let (seeds, pods, over, checks) = (self.seeds, self.pods, self.lifetimes, self.checks);
+        let faults = faults.join(", ");
+        write!(f, "{seeds} seeds, {pods} pods, {over} of them to their end; faults: {faults}; ")?;
+        write!(f, "{checks} checks of all invariants, violations 0")
+    }
+}
+
+/// A run that found something.
+#[derive(Clone, Debug)]
+pub struct Violation {
+    /// Reproduces it.
+    pub seed: u64,
+    /// Number of the invariant and what was seen.
+    pub what: String,
+    /// The moves that led there.
+    pub trace: Vec<String>,
+    /// The moves that were made, by number.
+    pub moves: Vec<u64>,
+    /// The faults that were met, by the number of their call, and what they were.
+    pub faults: BTreeMap<u64, String>,
+}
+
+impl Violation {
+    /// The invariant's number.
+    #[must_use]
+    pub fn invariant(&self) -> &str {
+        self.what.split(':').next().unwrap_or_default()
+    }
+}
+
+impl std::fmt::Display for Violation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for line in &self.trace {
+            writeln!(f, "{line}")?;
+        }
+        for (call, fault) in &self.faults {
+            writeln!(f, "call {call} met {fault}")?;
+        }
+        writeln!(f, "{}", self.what)?;
+        write!(f, "reproduce it with: cargo xtask sim --seed {}", self.seed)
+    }
+}
+
+/// What a seed is like, beside its moves.
+struct Scene {
+    swarm: Swarm,
+    trouble: Trouble,
+    clock_jumps: bool,
+    servers: u64,
+    /// The host never comes back.
+    is_lost: bool,
+}
+
+impl Scene {
+    fn drawn(seed: u64) -> Self {
+        let mut draw = Draw::of(seed, FOR_SCENE);
+        Self {
+            swarm: Swarm::drawn(seed),
+            trouble: Trouble { refused: draw.one_of([0, 0, 10, 40]), lost: draw.one_of([0, 0, 10, 40]) },
+            clock_jumps: draw.below(3) == 0,
+            servers: 1 + draw.below(2),
+            is_lost: draw.below(40) == 0,
+        }
+    }
+}
+
+struct Run {
+    server: TestServer,
+    servers: Servers,
+    clock_jumps: bool,
+    /// Of the present move.
+    draw: Draw,
+    /// Pods that were accepted, and those that a lost answer has hidden from their users.
+    pods: BTreeSet<String>,
+    /// Disks that were accepted, and, once seen ready, which volume theirs is.
+    disks: BTreeMap<String, Option<u64>>,
+    book: Watchbook,
+    trace: Vec<String>,
+    moves: Vec<u64>,
+    summary: Summary,
+}
+
+/// Runs one seed through both phases.
+///
+/// # Errors
+/// The first violation, with the way to it.
+pub async fn run(seed: u64) -> Result<Summary, Box<Violation>> {
+    run_without(seed, &Without::default()).await
+}
+
+/// Runs what is left of a seed.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_without(seed: u64, without: &Without) -> Result<Summary, Box<Violation>> {
+    let scene = Scene::drawn(seed);
+    let server = TestServer::new().await;
+    server.world.swarm_without(scene.swarm, without.faults.clone());
+    let servers = Servers::start(&server, &scene, seed).await;
+    let mut run = Run {
+        server,
+        servers,
+        clock_jumps: scene.clock_jumps,
+        draw: Draw::of(seed, 0),
+        pods: BTreeSet::new(),
+        disks: BTreeMap::new(),
+        book: Watchbook::default(),
+        trace: Vec::new(),
+        moves: Vec::new(),
+        summary: Summary::default(),
+    };
+    let found = match run.safety(seed, without).await {
+        Ok(()) => run.liveness(scene.is_lost).await,
+        found => found,
+    };
+    run.summary.seeds = 1;
+    run.summary.pods = run.pods.len() as u64;
+    run.summary.lifetimes = run.book.ended_count();
+    let met = run.server.world.swarm_met();
+    for (_, _, fault) in &met {
+        let kind = format!("{fault:?}");
+        run.summary.met(kind.split([' ', '(']).next().unwrap_or_default(), 1);
+    }
+    // The world's own complaints are part of the invariants, and told with the seed.
+    run.server.forgive();
+    found.map(|()| run.summary).map_err(|what| {
+        let faults = met.into_iter().map(|(number, call, fault)| (number, format!("{call:?}: {fault:?}")));
+        let (trace, moves) = (run.trace, run.moves);
+        Box::new(Violation { seed, what, trace, moves, faults: faults.collect() })
+    })
+}
+
+/// Looks for a seed on which the simulator sees that bug, from 1 to `most`.
+pub async fn caught(mutation: Mutation, most: u64) -> Option<Box<Violation>> {
+    mutation::put_in_force(Some(mutation));
+    let mut found = None;
+    for seed in 1..=most {
+        if let Err(violation) = run(seed).await {
+            found = Some(violation);
+            break;
+        }
+    }
+    mutation::put_in_force(None);
+    found
+}
+
+impl Run {
+    /// A user, at one of the servers.
+    async fn user(&mut self) -> Client {
+        let name = self.draw.one_of(["ada", "eve"]);
+        self.user_named(name).await
+    }
+
+    async fn user_named(&mut self, name: &str) -> Client {
+        let client = self.server.user(name).await;
+        client.through(self.servers.any(&mut self.draw))
+    }
+
+    fn pick(&mut self) -> Option<String> {
+        let nth = self.draw.below(self.pods.len() as u64) as usize;
+        self.pods.iter().nth(nth).cloned()
+    }
+
+    async fn safety(&mut self, seed: u64, without: &Without) -> Result<(), String> {
+        for number in (1..=MOVES).filter(|number| !without.moves.contains(number)) {
+            self.draw = Draw::of(seed, number);
+            self.moves.push(number);
+            let what = self.make_move().await;
+            let (now, what) = (self.server.clock.now(), what?);
+            self.trace.push(format!("{number:3} {now} {what}"));
+            self.check().await?;
+        }
+        Ok(())
+    }
+
+    async fn make_move(&mut self) -> Result<String, String> {
+        match self.draw.below(33) {
+            0..=5 => self.create().await,
+            6..=8 => self.delete().await,
+            9..=14 => {
+                let passes = 1 + self.draw.below(12);
+                for _ in 0..passes {
+                    self.servers.pass(&mut self.draw).await;
+                }
+                Ok(format!("{passes} passes"))
+            }
+            15..=18 => {
+                let longest = self.draw.one_of([1_000, 40_000, 40_000, 40_000, 600_000, 4_000_000]);
+                let span = Duration::from_millis(self.draw.below(longest));
+                self.server.clock.advance(span);
+                Ok(format!("{span:?} pass"))
+            }
+            19 if self.clock_jumps => {
+                let jump = self.draw.below(7_200_000) as i64 - 3_600_000;
+                let now = self.server.clock.now().as_millis();
+                self.server.clock.set(Timestamp::from_millis(now + jump));
+                Ok(format!("the clock jumps {jump} ms"))
+            }
+            19..=20 => Ok(self.servers.sweep(&mut self.draw).await),
+            21..=22 => self.crash().await,
+            23..=25 => Ok(self.stand_still().await),
+            26 => self.insist().await,
+            27..=28 => self.disk_create().await,
+            29 => self.disk_change().await,
+            30 => self.revoke().await,
+            31 => self.plague().await,
+            _ => self.look().await,
+        }
+    }
+
+    /// The faults stop; everything must come to rest, and nothing be left.
+    async fn liveness(&mut self, is_lost: bool) -> Result<(), String> {
+        self.summary.met("Crash", self.servers.crashes);
+        self.summary.met("StandStill", self.servers.stand_stills);
+        let (refused, lost) = self.servers.troubles();
+        self.summary.met("WriteRefused", refused);
+        self.summary.met("WriteAnswerLost", lost);
+        self.servers.end();
+        self.server.world.calm();
+        if is_lost {
+            self.summary.met("HostLost", 1);
+            self.server.world.host_gone(Timestamp::from_millis(i64::MAX));
+        }
+        self.server.restart().await;
+        let end = self.server.clock.now().plus(REST_MAX);
+        loop {
+            self.server.advance(SWEEP).await;
+            self.server.sweep().await;
+            self.check().await?;
+            match self.restless(is_lost).await? {
+                None => break,
+                Some(why) if self.server.clock.now() > end => return Err(format!("L1: {why}")),
+                Some(_) => {}
+            }
+        }
+        if !is_lost {
+            self.clear().await?;
+        }
+        self.last_check().await
+    }
+
+    /// Users delete all that they have, and nothing is left.
+    async fn clear(&mut self) -> Result<(), String> {
+        self.server.clear().await;
+        let end = self.server.clock.now().plus(REST_MAX);
+        loop {
+            self.server.advance(SWEEP).await;
+            self.server.sweep().await;
+            self.check().await?;
+            let world = &self.server.world;
+            let (machines, volumes) = (world.machines(), world.volumes());
+            if machines.is_empty() && volumes.is_empty() && world.next_due().is_none() {
+                break;
+            }
+            if self.server.clock.now() > end {
+                let names: Vec<_> = machines.iter().map(|machine| &machine.spec.name).collect();
+                return Err(format!("P4: everything was deleted, and left are {names:?} and {volumes:?}"));
+            }
+        }
+        if self.book.ended_count() < self.pods.len() as u64 {
+            return Err("L1: everything was deleted, and not all has ended".into());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,164 @@
+//! The servers of a run: one, or two that both think they are alone. They have one database and one
+//! world, and know nothing of each other.
+
+use super::draw::Draw;
+use super::points::{Points, Trouble};
+use super::{FOR_TROUBLE, Run, Scene};
+use crate::TestServer;
+use axum::Router;
+use podbay_server::app::App;
+use podbay_server::reconcile::sweep::sweep;
+use std::pin::Pin;
+use std::sync::Arc;
+
+type Work = Pin<Box<dyn Future<Output = bool> + Send>>;
+
+struct One {
+    app: Arc<App>,
+    router: Router,
+    points: Arc<Points>,
+    /// A pass that stands still.
+    held: Option<Work>,
+}
+
+/// See the module.
+pub(super) struct Servers {
+    all: Vec<One>,
+    trouble: Trouble,
+    seed: u64,
+    started: u64,
+    troubles: (u64, u64),
+    pub crashes: u64,
+    pub stand_stills: u64,
+}
+
+impl Servers {
+    pub async fn start(server: &TestServer, scene: &Scene, seed: u64) -> Self {
+        let (all, troubles) = (Vec::new(), (0, 0));
+        let mut servers =
+            Self { all, trouble: scene.trouble, seed, started: 0, troubles, crashes: 0, stand_stills: 0 };
+        for _ in 0..scene.servers {
+            let one = servers.another(server).await;
+            servers.all.push(one);
+        }
+        servers
+    }
+
+    async fn another(&mut self, server: &TestServer) -> One {
+        self.started += 1;
+        let draw = Draw::of(self.seed, FOR_TROUBLE - self.started);
+        let points = Arc::new(Points::new(self.trouble, draw));
+        // Ids must differ between servers, and be the same for a seed.
+        let (app, router) = server.beside(self.started << 32, points.clone()).await;
+        One { app, router, points, held: None }
+    }
+
+    fn pick(&self, draw: &mut Draw) -> usize {
+        draw.below(self.all.len() as u64) as usize
+    }
+
+    /// The way into one of them.
+    pub fn any(&self, draw: &mut Draw) -> &Router {
+        &self.all[self.pick(draw)].router
+    }
+
+    pub fn count(&self) -> u64 {
+        self.all.len() as u64
+    }
+
+    pub fn router(&self, nth: usize) -> &Router {
+        &self.all[nth].router
+    }
+
+    pub fn points(&self, nth: usize) -> Arc<Points> {
+        self.all[nth].points.clone()
+    }
+
+    /// One pass of one of them.
+    pub async fn pass(&mut self, draw: &mut Draw) {
+        let one = &self.all[self.pick(draw)];
+        one.app.driver.step(&one.app).await;
+        podbay_server::tasks::keys::distribute(&one.app).await;
+    }
+
+    pub async fn sweep(&mut self, draw: &mut Draw) -> String {
+        format!("{:?}", sweep(&self.all[self.pick(draw)].app).await)
+    }
+
+    /// Takes up a pass that stands still, to its end.
+    async fn go_on(&mut self, nth: usize) {
+        let is_stale = self.all.len() > 1;
+        let one = &mut self.all[nth];
+        if let Some(mut held) = one.held.take() {
+            one.points.go_on(is_stale);
+            one.points.until_stopped(&mut held).await;
+            one.points.freshen();
+        }
+    }
+
+    /// What was refused and lost by all servers that there were.
+    pub fn troubles(&self) -> (u64, u64) {
+        self.all
+            .iter()
+            .map(|one| one.points.troubles())
+            .fold(self.troubles, |sum, (refused, lost)| (sum.0 + refused, sum.1 + lost))
+    }
+
+    /// They die where they stand.
+    pub fn end(&mut self) {
+        self.troubles = self.troubles();
+        self.all.clear();
+    }
+}
+
+impl Run {
+    /// A server dies at a drawn point of a pass or of a sweep, and is started again.
+    pub(super) async fn crash(&mut self) -> Result<String, String> {
+        let nth = self.servers.pick(&mut self.draw);
+        let (left, sweeps) = (self.draw.below(10), self.draw.below(6) == 0);
+        let one = &self.servers.all[nth];
+        let app = one.app.clone();
+        let mut work: Work = if sweeps {
+            Box::pin(async move { sweep(&app).await.trouble.is_none() })
+        } else {
+            Box::pin(async move { app.driver.step(&app).await })
+        };
+        one.points.arm(left);
+        let died = one.points.until_stopped(&mut work).await.is_none();
+        drop(work);
+        self.replace(nth).await;
+        let what = if sweeps { "sweep" } else { "pass" };
+        Ok(format!("server {nth} dies {} a {what}", if died { "within" } else { "after" }))
+    }
+
+    /// That server dies where it stands, and is started again.
+    pub(super) async fn replace(&mut self, nth: usize) {
+        let (refused, lost) = self.servers.all[nth].points.troubles();
+        self.servers.troubles.0 += refused;
+        self.servers.troubles.1 += lost;
+        self.servers.crashes += 1;
+        let fresh = self.servers.another(&self.server).await;
+        self.servers.all[nth] = fresh;
+    }
+
+    /// A pass of a server stands still at a drawn point, and everything else goes on; or one that
+    /// stood still goes on.
+    pub(super) async fn stand_still(&mut self) -> String {
+        let nth = self.servers.pick(&mut self.draw);
+        if self.servers.all[nth].held.is_some() {
+            self.servers.go_on(nth).await;
+            return format!("server {nth} goes on");
+        }
+        let left = self.draw.below(10);
+        let one = &mut self.servers.all[nth];
+        let app = one.app.clone();
+        let mut work: Work = Box::pin(async move { app.driver.step(&app).await });
+        one.points.arm(left);
+        if one.points.until_stopped(&mut work).await.is_some() {
+            return format!("server {nth} makes a pass");
+        }
+        one.held = Some(work);
+        self.servers.stand_stills += 1;
+        format!("server {nth} stands still in a pass")
+    }
+}
