@@ -5,7 +5,7 @@ use crate::write::{self, Writer};
 use crate::{Result, StoreError};
 use futures_util::FutureExt;
 use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgPool, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Postgres};
 use std::os::unix::fs::OpenOptionsExt;
@@ -37,7 +37,7 @@ pub struct Settings {
     /// Most pages (of 4 KiB) that a SQLite file may grow to; beyond, writes are refused as on a
     /// full disk.
     pub pages_max: Option<u32>,
-    /// A SQLite file is only looked at: every write is refused, and nothing is made or migrated.
+    /// The database is only looked at: every write is refused, and nothing is made or migrated.
     pub read_only: bool,
 }
 
@@ -179,7 +179,7 @@ impl Store {
     pub async fn open(settings: &Settings) -> Result<Self> {
         let commits = Arc::new(AtomicU64::new(1));
         let database = if settings.url.starts_with("postgres") {
-            open_postgres(&settings.url).await?
+            open_postgres(settings).await?
         } else {
             open_sqlite(settings, commits.clone()).await?
         };
@@ -322,13 +322,19 @@ impl Store {
     }
 }
 
-async fn open_postgres(url: &str) -> Result<Database> {
+async fn open_postgres(settings: &Settings) -> Result<Database> {
+    let mut options: PgConnectOptions = settings.url.parse()?;
+    if settings.read_only {
+        options = options.options([("default_transaction_read_only", "on")]);
+    }
     let pool = PgPoolOptions::new()
         .max_connections(POSTGRES_CONNECTIONS_MAX)
         .acquire_timeout(ACQUIRE_TIMEOUT)
-        .connect(url)
+        .connect_with(options)
         .await?;
-    sqlx::migrate!().run(&pool).await.map_err(migration)?;
+    if !settings.read_only {
+        sqlx::migrate!().run(&pool).await.map_err(migration)?;
+    }
     Ok(Database::Postgres(pool))
 }
 

@@ -7,6 +7,7 @@
 
 pub mod client;
 pub mod clock;
+pub mod database;
 pub mod running;
 pub mod server;
 pub mod sim;

@@ -1,6 +1,6 @@
 //! The real server over a scripted world.
 
-use crate::{Client, ManualClock};
+use crate::{Client, ManualClock, database};
 use axum::Router;
 use podbay_core::place::{CpuSize, HostFacts};
 use podbay_core::published::UserRole;
@@ -51,6 +51,9 @@ impl TestServer {
     pub async fn tuned(configure: impl FnOnce(&mut Config), tune: impl FnOnce(&mut Tuning)) -> Self {
         let folder = Arc::new(folder());
         let mut config = Config { data_dir: folder.path().to_owned(), ..Config::default() };
+        if let Some(server) = database::postgres() {
+            config.database = database::schema(&server);
+        }
         config.cpu_sizes = vec![
             CpuSize { vcpus: 1, memory_gb: 2, disk_gb: 10 },
             CpuSize { vcpus: 4, memory_gb: 16, disk_gb: 40 },

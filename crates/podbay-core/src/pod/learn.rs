@@ -185,6 +185,16 @@ fn inspected_again(
     effects: &mut Effects,
     now: Timestamp,
 ) {
+    if let (Resource::Present(last), Resource::Present(seen)) = (before, &pod.machine)
+        && last.phase.was_restarted(&seen.phase)
+    {
+        // It ended, and somebody else started it: what lies between is not billed. The look that
+        // follows the doubt opens the bill again.
+        let ended_at = last_seen.unwrap_or(ready_at).clamp(ready_at, now.max(ready_at));
+        effects.usage = Some(UsageChange::Close { at: ended_at });
+        pod.machine = Resource::Unknown { since: now };
+        return;
+    }
     if is_running(&pod.machine) {
         if !is_running(before) && pod.desired == Desired::Running && pod.failure.is_none() {
             restarted(pod, effects, now);

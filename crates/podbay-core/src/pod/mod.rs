@@ -103,6 +103,16 @@ pub enum MachinePhase {
     },
 }
 
+impl MachinePhase {
+    /// Whether a machine that was seen like this, and is seen like `now`, has ended and been started again
+    /// in between.
+    #[must_use]
+    pub fn was_restarted(&self, now: &Self) -> bool {
+        matches!((self, now), (Self::Running { started_at: before }, Self::Running { started_at: after })
+            if after > before)
+    }
+}
+
 /// Why something failed: a code that programs branch on and a sentence for the user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {

@@ -88,6 +88,7 @@ impl Run {
             },
             "suspect" => self.view.suspect = true,
             "seen" => self.last_seen = self.now,
+            "revived" => self.started_at = self.now,
             "delete" => return self.delete(),
             _ => return self.step(command, verb, how),
         }

@@ -42,14 +42,21 @@ pub(super) async fn carry_out(app: &App, pod: &Pod, step: &Step, flight: &Flight
     })
 }
 
-/// Looks, and for a machine that is gone or ended without a word also when it was last seen to run.
+/// Looks, and for a machine that is gone, ended or was restarted without a word also when it was last seen
+/// to run.
 async fn inspect(app: &App, pod: &Pod) -> Result<Learned, Error> {
     let found = app.provider.machine_inspect(&pod.machine_name()).await;
-    let last_seen = match found.as_ref().map(|fact| fact.as_ref().map(|fact| &fact.phase)) {
-        Ok(None | Some(MachinePhase::Exited { at: None, .. })) if pod.ready_at.is_some() => {
-            app.store.reader().await?.host_seen(&app.host).await?
+    let has_gap = match found.as_ref().map(|fact| fact.as_ref().map(|fact| &fact.phase)) {
+        Ok(None | Some(MachinePhase::Exited { at: None, .. })) => true,
+        Ok(Some(phase)) => {
+            matches!(&pod.machine, Resource::Present(last) if last.phase.was_restarted(phase))
         }
-        _ => None,
+        Err(_) => false,
+    };
+    let last_seen = if has_gap && pod.ready_at.is_some() {
+        app.store.reader().await?.host_seen(&app.host).await?
+    } else {
+        None
     };
     Ok(Learned::Inspected { found, last_seen })
 }

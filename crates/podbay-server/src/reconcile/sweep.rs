@@ -200,8 +200,9 @@ fn differs(pod: &Pod, machine: Option<&ListedMachine>) -> bool {
         (Resource::Unknown { .. }, _) | (Resource::Absent, None) => false,
         (Resource::Absent, Some(_)) | (Resource::Present(_), None) => true,
         (Resource::Present(row), Some(phase)) => {
-            std::mem::discriminant(&row.phase) != std::mem::discriminant(phase)
-                && !matches!((&row.phase, phase), (MachinePhase::Exited { .. }, MachinePhase::Created))
+            row.phase.was_restarted(phase)
+                || std::mem::discriminant(&row.phase) != std::mem::discriminant(phase)
+                    && !matches!((&row.phase, phase), (MachinePhase::Exited { .. }, MachinePhase::Created))
         }
     }
 }
