@@ -185,11 +185,11 @@ fn inspected_again(
     effects: &mut Effects,
     now: Timestamp,
 ) {
-    if let (Resource::Present(last), Resource::Present(seen)) = (before, &pod.machine)
-        && last.phase.was_restarted(&seen.phase)
-    {
-        // It ended, and somebody else started it: what lies between is not billed. The look that
-        // follows the doubt opens the bill again.
+    // It ended, and somebody else started it: when it ended, nobody knows any more.
+    let has_gap = matches!((before, &pod.machine), (Resource::Present(last), Resource::Present(seen))
+        if last.phase.was_restarted(&seen.phase));
+    if has_gap && is_running(&pod.machine) {
+        // What lies between is not billed. The look that follows the doubt opens the bill again.
         let ended_at = last_seen.unwrap_or(ready_at).clamp(ready_at, now.max(ready_at));
         effects.usage = Some(UsageChange::Close { at: ended_at });
         pod.machine = Resource::Unknown { since: now };
@@ -202,7 +202,11 @@ fn inspected_again(
         return;
     }
     let ended_at = match &pod.machine {
-        Resource::Present(MachineFact { phase: MachinePhase::Exited { at: Some(at), .. }, .. }) => *at,
+        Resource::Present(MachineFact { phase: MachinePhase::Exited { at: Some(at), .. }, .. })
+            if !has_gap =>
+        {
+            *at
+        }
         _ => last_seen.unwrap_or(ready_at),
     };
     let ended_at = ended_at.clamp(ready_at, now.max(ready_at));

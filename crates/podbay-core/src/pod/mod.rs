@@ -100,6 +100,9 @@ pub enum MachinePhase {
         oom: bool,
         /// When it ended; `None` where the engine does not know (the host went down with it).
         at: Option<Timestamp>,
+        /// Since when it had run; `None` where the engine does not know.
+        #[serde(default)]
+        started_at: Option<Timestamp>,
     },
 }
 
@@ -108,8 +111,13 @@ impl MachinePhase {
     /// in between.
     #[must_use]
     pub fn was_restarted(&self, now: &Self) -> bool {
-        matches!((self, now), (Self::Running { started_at: before }, Self::Running { started_at: after })
-            if after > before)
+        let Self::Running { started_at: before } = self else { return false };
+        match now {
+            Self::Running { started_at } | Self::Exited { started_at: Some(started_at), .. } => {
+                started_at > before
+            }
+            Self::Created | Self::Exited { started_at: None, .. } => false,
+        }
     }
 }
 

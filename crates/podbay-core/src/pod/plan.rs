@@ -124,7 +124,7 @@ fn running(pod: &Pod, now: Timestamp) -> Decision {
             MachinePhase::Exited { .. } if pod.spec.auto_restart && may_restart(pod) => {
                 Decision::Do(Step::Start)
             }
-            MachinePhase::Exited { code, oom, at } => {
+            MachinePhase::Exited { code, oom, at, .. } => {
                 let mut failure = exit_failure(*code, *oom, at.unwrap_or(now));
                 if pod.spec.auto_restart {
                     failure.text += &format!(" (after restart {} of {})", pod.restarts, limits::RESTARTS_MAX);

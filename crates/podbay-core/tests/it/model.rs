@@ -99,7 +99,7 @@ impl Life {
             Event::Die(oom) => {
                 let (code, at) = (if oom { 137 } else { 1 }, Some(self.now));
                 self.machines.values_mut().filter(|phase| runs(phase)).for_each(|phase| {
-                    *phase = MachinePhase::Exited { code, oom, at };
+                    *phase = MachinePhase::Exited { code, oom, at, started_at: None };
                 });
             }
             Event::Vanish => self.machines.clear(),

@@ -398,3 +398,23 @@ fn a_machine_that_somebody_else_restarts_is_not_billed_for_the_gap() {
         ",
     );
 }
+
+#[test]
+fn a_machine_that_was_restarted_and_ended_unseen_is_billed_until_it_was_last_seen() {
+    check(
+        "
+        order            → EnsureImage            PROVISIONING 0% 1/5
+        image ok         → Create                 PROVISIONING 70% 1/5 image.ready ports
+        create ok        → Start                  PROVISIONING 80% 1/5 machine.created
+        start ok         → Probe                  PROVISIONING 90% 1/5
+        probe yes        → Settled                ACTIVE 100% 1/5 pod.active bill+
+        at +60s          → Settled                ACTIVE 100% 1/5
+        seen             → Settled                ACTIVE 100% 1/5
+        at +40s          → Settled                ACTIVE 100% 1/5
+        revived          → Settled                ACTIVE 100% 1/5
+        at +10s          → Settled                ACTIVE 100% 1/5
+        suspect          → Inspect                ACTIVE 100% 1/5
+        inspect exited 1 → Fail MachineExited     ACTIVE 100% 1/5 bill-60
+        ",
+    );
+}

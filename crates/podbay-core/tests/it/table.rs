@@ -155,7 +155,7 @@ impl Run {
                     Some(shift) => Some(shifted(self.now, shift)),
                     None => Some(self.now),
                 };
-                MachinePhase::Exited { code, oom: kind == "oom", at }
+                MachinePhase::Exited { code, oom: kind == "oom", at, started_at: Some(self.started_at) }
             }
             other => panic!("what is `inspect {other}`?"),
         };

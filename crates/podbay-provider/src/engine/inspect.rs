@@ -112,6 +112,7 @@ impl Container {
                 oom: state.oom_killed,
                 // Engines write the year 1 for never.
                 at: time(&state.finished_at).filter(|at| *at >= created),
+                started_at: time(&state.started_at).filter(|at| *at >= created),
             }),
             other => Err(CallError::Unknown(format!(
                 "the engine reports a state {other:?} that is not known here"
@@ -283,11 +284,13 @@ mod tests {
             assert_eq!(phase(status), Ok(MachinePhase::Running { started_at: at(1_500) }));
         }
         for status in ["exited", "stopped", "dead", "removing"] {
-            assert_eq!(phase(status), Ok(MachinePhase::Exited { code: 137, oom: true, at: Some(at(2_000)) }));
+            let (at, started_at) = (Some(at(2_000)), Some(at(1_500)));
+            assert_eq!(phase(status), Ok(MachinePhase::Exited { code: 137, oom: true, at, started_at }));
         }
         let rebooted = r#"{"Created":"2026-08-20T10:00:00Z","State":{"Status":"exited","ExitCode":0,
             "FinishedAt":"0001-01-01T00:00:00Z"}}"#;
-        assert_eq!(read(rebooted).phase(), Ok(MachinePhase::Exited { code: 0, oom: false, at: None }));
+        let (at, started_at) = (None, None);
+        assert_eq!(read(rebooted).phase(), Ok(MachinePhase::Exited { code: 0, oom: false, at, started_at }));
         for status in ["", "melting"] {
             assert!(matches!(phase(status), Err(CallError::Unknown(_))), "{status}");
         }

@@ -401,7 +401,11 @@ impl State {
     /// A running machine ends.
     pub fn end(&mut self, name: &str, code: i64, oom: bool, now: Timestamp) {
         if let Some(machine) = self.machines.get_mut(name).filter(|machine| machine.is_running()) {
-            machine.phase = MachinePhase::Exited { code, oom, at: Some(now) };
+            let started_at = match machine.phase {
+                MachinePhase::Running { started_at } => Some(started_at),
+                _ => None,
+            };
+            machine.phase = MachinePhase::Exited { code, oom, at: Some(now), started_at };
             self.watch.ended(machine);
             self.memory.ended(name, now);
         }

@@ -86,6 +86,14 @@ impl Bench {
         handle
     }
 
+    /// Exit code, whether for want of memory, and when, of a machine that has ended.
+    async fn ended(&self, name: &str) -> Option<(i64, bool, Option<Timestamp>)> {
+        match self.phase(name).await? {
+            MachinePhase::Exited { code, oom, at, .. } => Some((code, oom, at)),
+            _ => None,
+        }
+    }
+
     async fn phase(&self, name: &str) -> Option<MachinePhase> {
         self.fake.machine_inspect(name).await.unwrap().map(|fact| fact.phase)
     }
@@ -142,8 +150,7 @@ async fn a_machine_lives() {
     assert_eq!((listed.len(), listed[0].pod_id.as_ref()), (1, Some(&spec.pod_id)));
     bench.fake.machine_stop(&handle, Duration::ZERO).await.unwrap();
     bench.fake.machine_stop(&handle, Duration::ZERO).await.unwrap();
-    let ended = MachinePhase::Exited { code: 137, oom: false, at: Some(bench.now()) };
-    assert_eq!(bench.phase(&spec.name).await, Some(ended));
+    assert_eq!(bench.ended(&spec.name).await, Some((137, false, Some(bench.now()))));
     bench.fake.machine_remove(&handle).await.unwrap();
     bench.fake.machine_remove(&handle).await.unwrap();
     assert_eq!(bench.phase(&spec.name).await, None);
@@ -255,8 +262,7 @@ async fn outages_end_when_they_said() {
     bench.advance(10);
     assert!(bench.published(3000).await.is_ok(), "they ran on");
     bench.world.host_reboot(bench.now());
-    let ended = MachinePhase::Exited { code: 255, oom: false, at: Some(bench.now()) };
-    assert_eq!(bench.phase(&spec.name).await, Some(ended));
+    assert_eq!(bench.ended(&spec.name).await, Some((255, false, Some(bench.now()))));
 }
 
 #[tokio::test]
@@ -266,8 +272,7 @@ async fn machines_die_and_vanish_before_the_call_that_sees_it() {
     bench.up(&spec).await;
     bench.world.fault(Call::DialPublished, Fault::MachineDies { code: 137, oom: true });
     assert!(is_not_sent(&bench.published(3000).await));
-    let ended = MachinePhase::Exited { code: 137, oom: true, at: Some(bench.now()) };
-    assert_eq!(bench.phase(&spec.name).await, Some(ended));
+    assert_eq!(bench.ended(&spec.name).await, Some((137, true, Some(bench.now()))));
     bench.world.fault(Call::Inspect, Fault::MachineVanishes);
     assert_eq!(bench.phase(&spec.name).await, None);
     bench.world.fault(Call::Create, Fault::ImageVanishes);
@@ -290,10 +295,7 @@ async fn ssh_that_never_answers_is_a_connection_that_ends() {
     spec.image = bench.image("exits").await.unwrap();
     spec.image_reference = "exits".into();
     bench.up(&spec).await;
-    assert_eq!(
-        bench.phase(&spec.name).await,
-        Some(MachinePhase::Exited { code: 3, oom: false, at: Some(bench.now()) })
-    );
+    assert_eq!(bench.ended(&spec.name).await, Some((3, false, Some(bench.now()))));
     assert!(is_not_sent(&bench.published(4000).await));
 }
 

@@ -35,7 +35,7 @@ async fn a_pod_is_read_as_it_was_written() {
         let mut full = pod(1, 1, 10);
         full.machine = Resource::Present(MachineFact {
             handle: "h".into(),
-            phase: MachinePhase::Exited { code: 137, oom: true, at: Some(at(5)) },
+            phase: MachinePhase::Exited { code: 137, oom: true, at: Some(at(5)), started_at: Some(at(4)) },
             seen_at: at(6),
         });
         full.attempt_failed = Some(Failure { code: FailureCode::PortTaken, text: "üm".into(), at: at(7) });

@@ -33,6 +33,7 @@ struct State {
     /// Points to pass before the server stands still.
     left: Option<u64>,
     is_stopped: bool,
+    is_dead: bool,
     is_stale: bool,
     trouble: Trouble,
     draw: Draw,
@@ -42,8 +43,8 @@ struct State {
 
 impl Points {
     pub(super) fn new(trouble: Trouble, draw: Draw) -> Self {
-        let state =
-            State { left: None, is_stopped: false, is_stale: false, trouble, draw, refused: 0, lost: 0 };
+        let (is_stopped, is_dead, is_stale) = (false, false, false);
+        let state = State { left: None, is_stopped, is_dead, is_stale, trouble, draw, refused: 0, lost: 0 };
         Self { state: Mutex::new(state), stopped: Notify::new(), go_on: Notify::new() }
     }
 
@@ -62,6 +63,12 @@ impl Points {
         state.is_stale = is_stale;
         state.is_stopped = false;
         drop(state);
+        self.go_on.notify_one();
+    }
+
+    /// It never goes on: a task of its own that stands still unwinds, and gives back what it holds.
+    pub(super) fn die(&self) {
+        self.lock().is_dead = true;
         self.go_on.notify_one();
     }
 
@@ -114,6 +121,10 @@ impl Points {
         }
         self.stopped.notify_one();
         self.go_on.notified().await;
+        if self.lock().is_dead {
+            // Without a word of a panic: nothing is wrong.
+            std::panic::resume_unwind(Box::new("the server died"));
+        }
     }
 }
 

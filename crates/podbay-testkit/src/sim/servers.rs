@@ -107,7 +107,7 @@ impl Servers {
     /// They die where they stand.
     pub fn end(&mut self) {
         self.troubles = self.troubles();
-        self.all.clear();
+        self.all.drain(..).for_each(|one| one.points.die());
     }
 }
 
@@ -136,6 +136,7 @@ impl Run {
         let (refused, lost) = self.servers.all[nth].points.troubles();
         self.servers.troubles.0 += refused;
         self.servers.troubles.1 += lost;
+        self.servers.all[nth].points.die();
         self.servers.crashes += 1;
         let fresh = self.servers.another(&self.server).await;
         self.servers.all[nth] = fresh;
