@@ -104,10 +104,11 @@ fn recipe() -> String {
     format!("{:016x}", hasher.finish())
 }
 
-pub fn ensure_base(engine: &Engine) -> Result<()> {
+/// Makes it unless it is there. Whether it had to be made.
+pub fn ensure_base(engine: &Engine) -> Result<bool> {
     let recipe = recipe();
     if engine.image_label(BASE, RECIPE_LABEL) == recipe {
-        return Ok(());
+        return Ok(false);
     }
     let folder = paths::own("")?;
     let archive = folder.join("base.tar");
@@ -123,7 +124,7 @@ pub fn ensure_base(engine: &Engine) -> Result<()> {
     let begin = Instant::now();
     engine.import(&archive, BASE, &changes())?;
     sh::say(format!("{BASE} imported into {} in {}", engine.name(), table::duration(begin.elapsed())));
-    Ok(())
+    Ok(true)
 }
 
 fn build(archive: &Path) -> Result<()> {
