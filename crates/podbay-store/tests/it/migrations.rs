@@ -36,7 +36,7 @@ fn rows(version: i64) -> Vec<String> {
         )
     };
     let mut rows = vec![
-        "INSERT INTO install VALUES (1, 'i', 0)".to_owned(),
+        "INSERT INTO install (singleton, id, created_at) VALUES (1, 'i', 0)".to_owned(),
         "INSERT INTO users VALUES ('ada', 'Ada', 'a@b', NULL, 'USER', 0)".to_owned(),
         "INSERT INTO users VALUES ('eve', 'Eve', 'e@b', 'eve', 'USER', 0)".to_owned(),
         format!(
