@@ -1,14 +1,22 @@
-//! The container engine of this machine, as the command line sees it: Podman, or Docker where only that is there.
+//! The container engine of this machine, as the command line sees it.
 //!
 //! The server has its own way to the engine; this module only prepares images and looks at what is left over.
-//! Both use the engine's default storage, so an image made here is there for the server.
+//! Both look for it in the same order and use its default storage, so an image made here is there for the server.
 
 use crate::paths;
 use crate::sh::{self, Context, Result};
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// As in the server's `engine/find.rs`, in this order.
+const SOCKETS: [&str; 2] = ["/var/run/docker.sock", "/run/podman/podman.sock"];
+const PING: &[u8] = b"GET /_ping HTTP/1.0\r\nHost: engine\r\n\r\n";
+const ANSWER_MAX: Duration = Duration::from_secs(3);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Podman,
     Docker,
@@ -21,21 +29,33 @@ pub struct Engine {
 }
 
 impl Engine {
+    /// The engine that the server takes, too: `DOCKER_HOST`, Docker's socket, Podman's, the program `podman`.
     pub fn find() -> Result<Self> {
-        if sh::find("podman").is_some() {
-            let config = write_podman_config()?;
-            return Ok(Self { kind: Kind::Podman, config });
+        match Self::answering() {
+            Some(Kind::Docker) if sh::find("docker").is_some() => {
+                Ok(Self { kind: Kind::Docker, config: None })
+            }
+            Some(Kind::Docker) => {
+                Err("the server takes the Docker engine that answers here, but the program \
+                 `docker`, which makes the images, is not on this machine: install it, or stop that engine"
+                    .into())
+            }
+            Some(Kind::Podman) | None if sh::find("podman").is_some() => {
+                Ok(Self { kind: Kind::Podman, config: write_podman_config()? })
+            }
+            Some(Kind::Podman) | None => Err("neither podman nor a running docker is on this machine; \
+                 `cargo xtask setup` installs podman"
+                .into()),
         }
-        if Self::docker_answers() {
-            return Ok(Self { kind: Kind::Docker, config: None });
-        }
-        Err("neither podman nor a running docker is on this machine; `cargo xtask setup` installs podman"
-            .into())
     }
 
-    pub fn docker_answers() -> bool {
-        sh::find("docker").is_some()
-            && sh::succeeds(Command::new("docker").args(["version", "--format", "{{.Server.Version}}"]))
+    /// What kind of engine answers already.
+    pub fn answering() -> Option<Kind> {
+        let named = std::env::var_os("DOCKER_HOST").filter(|url| !url.is_empty());
+        match named {
+            Some(url) => kind_at(Path::new(url.to_string_lossy().trim_start_matches("unix://"))),
+            None => SOCKETS.iter().find_map(|socket| kind_at(Path::new(socket))),
+        }
     }
 
     pub fn name(&self) -> &'static str {
@@ -43,6 +63,13 @@ impl Engine {
             Kind::Podman => "podman",
             Kind::Docker => "docker",
         }
+    }
+
+    /// Where the server's tests find it, if they cannot start it themselves.
+    pub fn url(&self) -> Option<String> {
+        let named = std::env::var_os("DOCKER_HOST").map(|url| url.to_string_lossy().into_owned());
+        let named = named.filter(|url| !url.is_empty());
+        (self.kind == Kind::Docker).then(|| named.unwrap_or_else(|| format!("unix://{}", SOCKETS[0])))
     }
 
     pub fn command(&self) -> Command {
@@ -91,16 +118,26 @@ impl Engine {
         Ok(text.split_whitespace().map(str::to_owned).collect())
     }
 
-    pub fn container_label(&self, container: &str, label: &str) -> Result<String> {
-        let format = format!("{{{{index .Config.Labels {label:?}}}}}");
-        Ok(sh::capture(self.command().args(["inspect", "--format", &format, container]))?.trim().to_owned())
-    }
-
     pub fn remove(&self, containers: &[String]) {
         for container in containers {
             sh::succeeds(self.command().args(["rm", "-f", "-v", container]));
         }
     }
+}
+
+/// Asks who is at a socket. Podman's stand-in for Docker answers at Docker's, too, and keeps its images in Podman.
+fn kind_at(socket: &Path) -> Option<Kind> {
+    let mut stream = UnixStream::connect(socket).ok()?;
+    stream.set_read_timeout(Some(ANSWER_MAX)).ok()?;
+    stream.write_all(PING).ok()?;
+    let mut reply = Vec::new();
+    // An engine that leaves the connection open has said enough before the time is over.
+    let _ = stream.take(1 << 14).read_to_end(&mut reply);
+    let reply = String::from_utf8_lossy(&reply).to_ascii_lowercase();
+    if !reply.lines().next().is_some_and(|line| line.contains(" 200 ")) {
+        return None;
+    }
+    Some(if reply.contains("\nlibpod-api-version:") { Kind::Podman } else { Kind::Docker })
 }
 
 pub fn is_unified_cgroup() -> bool {
@@ -137,4 +174,37 @@ fn hard_limit(limits: &str, name: &str) -> u64 {
         .nth(1)
         .and_then(|hard| hard.parse().ok())
         .unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixListener;
+
+    /// Who is believed to be at a socket that answers so.
+    fn kind_of(reply: &'static str) -> Option<Kind> {
+        let folder = std::env::temp_dir().join(format!("podbay-xtask-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let socket = folder.join(format!("{}.sock", reply.len()));
+        let listener = UnixListener::bind(&socket).unwrap();
+        let engine = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.read_exact(&mut [0; PING.len()]).unwrap();
+            stream.write_all(reply.as_bytes()).unwrap();
+        });
+        let kind = kind_at(&socket);
+        engine.join().unwrap();
+        std::fs::remove_file(&socket).unwrap();
+        assert_eq!(kind_at(&socket), None, "nobody is there any more");
+        kind
+    }
+
+    #[test]
+    fn the_engine_behind_a_socket_is_recognised() {
+        let docker = "HTTP/1.0 200 OK\r\nApi-Version: 1.47\r\nServer: Docker/27.0 (linux)\r\n\r\nOK";
+        let podman = "HTTP/1.0 200 OK\r\nApi-Version: 1.41\r\nLibpod-Api-Version: 4.3.1\r\n\r\nOK";
+        assert_eq!(kind_of(docker), Some(Kind::Docker));
+        assert_eq!(kind_of(podman), Some(Kind::Podman));
+        assert_eq!(kind_of("HTTP/1.0 500 Internal Server Error\r\n\r\n"), None);
+    }
 }

@@ -1,9 +1,11 @@
 //! The base image, `localhost/podbay/base:latest`: a Debian 12 userland in which a person (or an
 //! orchestration tool that expects a whole machine) finds what they are used to.
 //!
-//! It is built from the host's own package sources rather than pulled, so that a machine without any
-//! registry gets it too. The archive is kept in `target/podbay`, and its recipe is a label of the image: while
-//! both agree with this file nothing is done.
+//! A registry is asked for the Debian in it; where none answers it is built from the host's own package sources.
+//! The archive is kept in `target/podbay`, and its recipe is a label of the image: while both agree with this
+//! file nothing is done, and nobody is asked.
+
+mod pulled;
 
 use crate::engine::Engine;
 use crate::sh::{self, Context, Result};
@@ -92,30 +94,37 @@ fn changes() -> Vec<String> {
     ]
 }
 
-/// One word for everything above that decides what the image is.
+/// One word for everything above that decides what the image is, and for the registry's image if one is named.
 fn recipe() -> String {
     let mut hasher = DefaultHasher::new();
     (SUITE, PACKAGES, LEAVE_OUT, FINISH, PATH_IN_IMAGE).hash(&mut hasher);
+    if let Some(named) = std::env::var_os(pulled::VARIABLE) {
+        named.hash(&mut hasher);
+    }
     format!("{:016x}", hasher.finish())
 }
 
-pub fn ensure_base(engine: &Engine) -> Result<()> {
+/// Makes it unless it is there. Whether it had to be made.
+pub fn ensure_base(engine: &Engine) -> Result<bool> {
     let recipe = recipe();
     if engine.image_label(BASE, RECIPE_LABEL) == recipe {
-        return Ok(());
+        return Ok(false);
     }
     let folder = paths::own("")?;
     let archive = folder.join("base.tar");
     let stamp = folder.join("base.tar.recipe");
     let is_fresh = archive.exists() && std::fs::read_to_string(&stamp).is_ok_and(|text| text == recipe);
     if !is_fresh {
-        build(&archive)?;
+        if let Err(failure) = pulled::build(engine, &archive) {
+            sh::say(format!("no base image from a registry ({failure})"));
+            build(&archive)?;
+        }
         std::fs::write(&stamp, &recipe).context(stamp.display())?;
     }
     let begin = Instant::now();
     engine.import(&archive, BASE, &changes())?;
     sh::say(format!("{BASE} imported into {} in {}", engine.name(), table::duration(begin.elapsed())));
-    Ok(())
+    Ok(true)
 }
 
 fn build(archive: &Path) -> Result<()> {

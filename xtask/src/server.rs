@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 pub const INSTALL_LABEL: &str = "podbay.install";
+/// Where the server writes the value of that label.
+const INSTALL_FILE: &str = "data/install";
 const READY_MAX: Duration = Duration::from_secs(60);
 const POD_READY_MAX: Duration = Duration::from_secs(240);
 
@@ -37,7 +39,7 @@ impl Server {
     /// The same, with `image` behind the names that are offered.
     pub fn start_with(engine: &Engine, name: &str, binary: &Path, image: &str) -> Result<Self> {
         let folder = paths::own(name)?;
-        if let Ok(install) = fs::read_to_string(folder.join("install")) {
+        if let Ok(install) = fs::read_to_string(folder.join(INSTALL_FILE)) {
             engine.remove(&engine.containers(&format!("{INSTALL_LABEL}={}", install.trim()))?);
         }
         let folder = paths::own_fresh(name)?;
@@ -88,6 +90,8 @@ impl Server {
         let file = data.join("admin.key");
         let key = fs::read_to_string(&file).context(file.display())?;
         self.api.key = key.trim().to_owned();
+        let file = self.folder.join(INSTALL_FILE);
+        self.install = fs::read_to_string(&file).context(file.display())?.trim().to_owned();
         Ok(())
     }
 
@@ -101,23 +105,7 @@ impl Server {
         format!("the end of {}:\n{}", log.display(), sh::tail(&text, 40))
     }
 
-    /// Learns the install's own label from the container of one of its pods, and writes it down for the case
-    /// that nobody gets to clean up.
-    pub fn learn_install(&mut self, engine: &Engine, pod: &str) -> Result<()> {
-        for container in engine.containers(INSTALL_LABEL)? {
-            let inspected = sh::capture(engine.command().args(["inspect", &container]))?;
-            if inspected.contains(pod) {
-                self.install = engine.container_label(&container, INSTALL_LABEL)?;
-                return fs::write(self.folder.join("install"), &self.install).context("install");
-            }
-        }
-        Err(format!("no container with the label {INSTALL_LABEL} belongs to pod {pod}").into())
-    }
-
     pub fn leftovers(&self, engine: &Engine) -> Result<Vec<String>> {
-        if self.install.is_empty() {
-            return Ok(Vec::new());
-        }
         engine.containers(&format!("{INSTALL_LABEL}={}", self.install))
     }
 

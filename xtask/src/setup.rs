@@ -3,7 +3,7 @@
 //! Presence is judged by the program (or file), never by the package database: a machine where podman was
 //! built from source is as good as any. When nothing is missing nothing is touched, not even apt's lists.
 
-use crate::engine::Engine;
+use crate::engine::{Engine, Kind};
 use crate::sh::{self, Context, Failure, Result};
 use crate::{image, postgres, small_images};
 use std::path::Path;
@@ -71,8 +71,7 @@ fn engine_needs() -> Vec<Need> {
 }
 
 fn needs(what: What) -> Vec<Need> {
-    let mut all =
-        if Engine::docker_answers() && sh::find("podman").is_none() { Vec::new() } else { engine_needs() };
+    let mut all = if Engine::answering() == Some(Kind::Docker) { Vec::new() } else { engine_needs() };
     all.extend([
         program("mmdebstrap", &["mmdebstrap"]),
         Need {
@@ -137,11 +136,11 @@ pub fn main(args: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Installs the programs that are missing, or says precisely which ones and how to get them.
-pub fn programs(what: What) -> Result<()> {
+/// Installs the programs that are missing, or says precisely which ones and how to get them. Whether any were.
+pub fn programs(what: What) -> Result<bool> {
     let missing: Vec<Need> = needs(what).into_iter().filter(|need| !need.probe.is_there()).collect();
     if missing.is_empty() {
-        return Ok(());
+        return Ok(false);
     }
     let mut packages: Vec<&str> = missing.iter().flat_map(|need| need.packages).copied().collect();
     packages.sort_unstable();
@@ -166,7 +165,11 @@ pub fn programs(what: What) -> Result<()> {
     sh::capture(apt_get().args(["install", "-qq", "-y", "--no-install-recommends"]).args(&packages))?;
     let still: Vec<&str> =
         missing.iter().filter(|need| !need.probe.is_there()).map(|need| need.what).collect();
-    if still.is_empty() { Ok(()) } else { Err(Failure::new(format!("still missing: {}", still.join(", ")))) }
+    if still.is_empty() {
+        Ok(true)
+    } else {
+        Err(Failure::new(format!("still missing: {}", still.join(", "))))
+    }
 }
 
 fn apt_get() -> Command {

@@ -20,7 +20,7 @@ pub fn main(args: &[String]) -> Result<()> {
     if filter == Some("skypilot") {
         return person::skypilot(&engine);
     }
-    let workspace = if filter == Some("person") { Ok(()) } else { workspace(args) };
+    let workspace = if filter == Some("person") { Ok(()) } else { workspace(&engine, args) };
     if matches!(filter, Some(filter) if filter != "person") {
         return workspace;
     }
@@ -36,11 +36,12 @@ pub fn main(args: &[String]) -> Result<()> {
     workspace.and(contract).map_err(|_| "".into())
 }
 
-fn workspace(args: &[String]) -> Result<()> {
+fn workspace(engine: &Engine, args: &[String]) -> Result<()> {
     let postgres = Postgres::start()?;
     sh::say("PostgreSQL runs; cargo test --workspace");
     let mut command = sh::cargo();
     command.current_dir(paths::root()).args(["test", "--workspace", "--no-fail-fast"]).args(args);
-    command.env("PODBAY_TEST_POSTGRES", postgres.url()).env("PODBAY_TEST_ENGINE", "1");
+    command.env("PODBAY_TEST_POSTGRES", postgres.url()).env("PODBAY_TEST_ENGINE", engine.name());
+    command.envs(engine.url().map(|url| ("PODBAY_TEST_ENGINE_URL", url)));
     sh::run(command.env("PODBAY_SIM_SECONDS", SIM_SECONDS))
 }

@@ -1,11 +1,11 @@
 //! A token bucket: how often something may be done, as a function of the time that it is told.
 
 use crate::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// So many at once, and in the long run so many a second.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Quota {
     /// A second; zero allows everything.

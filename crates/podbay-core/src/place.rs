@@ -158,8 +158,9 @@ pub fn offers(facts: &HostFacts, terms: &Terms) -> Vec<Offer> {
     let mut offers: Vec<Offer> = terms.cpu_sizes.iter().map(|size| cpu_offer(*size, terms)).collect();
     for (gpu_type, total) in &whole.gpus {
         let Some(gpu) = facts.gpus.iter().find(|gpu| gpu.gpu_type == *gpu_type) else { continue };
+        let gpu = GpuFact { socket: socket_promised(facts, *gpu_type), ..gpu.clone() };
         for count in 1..=*total {
-            offers.push(gpu_offer(gpu, count, facts, terms));
+            offers.push(gpu_offer(&gpu, count, facts, terms));
         }
     }
     for offer in &mut offers {
@@ -167,6 +168,14 @@ pub fn offers(facts: &HostFacts, terms: &Terms) -> Vec<Offer> {
     }
     offers.retain(|offer| offer.stock > 0);
     offers
+}
+
+/// The socket that all GPUs of a type have. A host that has them in several gives whichever is free, so it promises
+/// the one that promises least.
+fn socket_promised(facts: &HostFacts, gpu_type: GpuType) -> Socket {
+    let mut sockets = facts.gpus.iter().filter(|gpu| gpu.gpu_type == gpu_type).map(|gpu| gpu.socket);
+    let first = sockets.next().unwrap_or(Socket::Pcie);
+    if sockets.all(|socket| socket == first) { first } else { Socket::Pcie }
 }
 
 fn cpu_offer(size: CpuSize, terms: &Terms) -> Offer {
@@ -205,24 +214,55 @@ fn gpu_offer(gpu: &GpuFact, count: u32, facts: &HostFacts, terms: &Terms) -> Off
     }
 }
 
+/// Memory in GB of the processor that sits on one board with a GH200. The largest published type counts it in, and
+/// its driver does not.
+const GRACE_MEMORY_GB: u64 = 480;
+
 /// The published type of a GPU, from the driver's product name and its memory in MiB; `None` for
 /// a model that the published enumeration does not know.
+///
+/// The longest model name that the product name contains is its own: a GB200 is no B200. Then the memory decides,
+/// where the type names one.
 #[must_use]
 pub fn gpu_type(product: &str, memory_mib: u64) -> Option<GpuType> {
-    let squeezed: String =
-        product.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_uppercase();
+    let squeezed = squeeze(product);
     let gb = (memory_mib + 512) / 1024;
-    let candidates = GpuType::ALL.iter().filter_map(|candidate| {
-        let (model, memory) = candidate.as_str().rsplit_once('_')?;
-        let memory: u64 = memory.strip_suffix("GB")?.parse().ok()?;
-        let wanted =
-            model.replace('_', "").replace("RTXPRO6000B", "RTXPRO6000BLACKWELL").to_ascii_uppercase();
-        squeezed.contains(&wanted).then_some((wanted.len(), u64::MAX - memory.abs_diff(gb), *candidate))
+    let candidates = GpuType::ALL.iter().filter(|candidate| **candidate != GpuType::CpuNode);
+    let named = candidates.filter_map(|candidate| {
+        let (model, label) = model_and_memory(*candidate);
+        squeezed.contains(&model).then_some((model.len(), label, *candidate))
     });
-    let (_, closeness, found) = candidates.max_by_key(|(length, closeness, _)| (*length, *closeness))?;
-    // Drivers report a few percent less than the label says.
-    let label: u64 = found.as_str().rsplit_once('_')?.1.strip_suffix("GB")?.parse().ok()?;
-    (u64::MAX - closeness <= label / 8 + 1).then_some(found)
+    let named: Vec<_> = named.collect();
+    let longest = named.iter().map(|(length, ..)| *length).max()?;
+    let fitting =
+        named.into_iter().filter(|(length, ..)| *length == longest).filter_map(|(_, label, found)| {
+            let distance = label.map_or(Some(0), |label| distance(label, gb))?;
+            Some((distance, found))
+        });
+    fitting.min_by_key(|(distance, _)| *distance).map(|(_, found)| found)
+}
+
+fn squeeze(text: &str) -> String {
+    text.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_uppercase()
+}
+
+/// What a product name of that type contains, and the memory in GB that the type names.
+fn model_and_memory(gpu_type: GpuType) -> (String, Option<u64>) {
+    let text = gpu_type.as_str();
+    let split = text.rsplit_once('_').and_then(|(model, memory)| {
+        let memory = memory.strip_suffix("GB")?.parse().ok()?;
+        Some((model, memory))
+    });
+    let (model, memory) = split.map_or((text, None), |(model, memory)| (model, Some(memory)));
+    (squeeze(model).replace("RTXPRO6000B", "RTXPRO6000BLACKWELL"), memory)
+}
+
+/// How far the memory of a GPU is from that of its label; `None` if it is another model. Drivers report a few
+/// percent less, and some editions have up to a quarter more.
+fn distance(label: u64, gb: u64) -> Option<u64> {
+    let alone = label.checked_sub(GRACE_MEMORY_GB).filter(|rest| *rest > 0).unwrap_or(label);
+    let fits = |label: &u64| label - label / 8 - 1 <= gb && gb <= label + label / 4;
+    [label, alone].into_iter().filter(fits).map(|label| label.abs_diff(gb)).min()
 }
 
 #[cfg(test)]
@@ -272,21 +312,66 @@ mod tests {
     }
 
     #[test]
+    fn a_host_with_two_sockets_promises_the_lesser() {
+        let gpu = |index, socket| GpuFact {
+            uuid: format!("GPU-{index}"),
+            index,
+            gpu_type: GpuType::H100,
+            memory_gb: 80,
+            socket,
+        };
+        let sockets = |gpus| {
+            let facts = HostFacts { vcpus: 4, memory_gb: 4, disk_gb: 4, gpus, ..HostFacts::default() };
+            let offers = offers(&facts, &Terms { cpu_sizes: Vec::new(), ..terms() });
+            offers.into_iter().map(|offer| (offer.cloud_id, offer.socket)).collect::<Vec<_>>()
+        };
+        let ids = ["h100-80gb-x1", "h100-80gb-x2"].map(str::to_owned);
+        let all = |socket| ids.clone().map(|id| (id, socket));
+        assert_eq!(sockets(vec![gpu(0, Socket::Sxm5), gpu(1, Socket::Sxm5)]), all(Socket::Sxm5));
+        assert_eq!(sockets(vec![gpu(0, Socket::Sxm5), gpu(1, Socket::Pcie)]), all(Socket::Pcie));
+    }
+
+    #[test]
     fn driver_names_map_to_the_published_types() {
         let cases = [
             ("NVIDIA H100 80GB HBM3", 81_559, Some(GpuType::H100)),
+            ("NVIDIA H100 PCIe", 81_559, Some(GpuType::H100)),
+            ("NVIDIA H100 NVL", 95_830, Some(GpuType::H100)),
             ("NVIDIA H200", 143_771, Some(GpuType::H200)),
+            ("NVIDIA H200 NVL", 143_771, Some(GpuType::H200)),
+            ("NVIDIA H200", 97_871, Some(GpuType::H200x96)),
+            ("NVIDIA GH200 480GB", 97_871, Some(GpuType::Gh200x96)),
+            ("NVIDIA GH200 480GB", 491_520, Some(GpuType::Gh200x480)),
+            ("NVIDIA GH200 144G HBM3e", 146_831, Some(GpuType::Gh200x624)),
+            ("NVIDIA GH200 144G HBM3e", 638_976, Some(GpuType::Gh200x624)),
+            ("NVIDIA B200", 183_359, Some(GpuType::B200)),
+            ("NVIDIA GB200", 189_471, Some(GpuType::Gb200)),
+            ("NVIDIA B300 SXM6 AC", 275_040, Some(GpuType::B300)),
+            ("NVIDIA GB300", 284_208, Some(GpuType::Gb300)),
             ("NVIDIA A100-SXM4-40GB", 40_960, Some(GpuType::A100x40)),
+            ("NVIDIA A100-PCIE-40GB", 40_960, Some(GpuType::A100x40)),
             ("NVIDIA A100-SXM4-80GB", 81_920, Some(GpuType::A100x80)),
+            ("NVIDIA A100 80GB PCIe", 81_920, Some(GpuType::A100x80)),
+            ("NVIDIA A10", 23_028, Some(GpuType::A10)),
             ("NVIDIA GeForce RTX 4090", 24_564, Some(GpuType::Rtx4090)),
+            ("NVIDIA GeForce RTX 3080", 12_288, Some(GpuType::Rtx3080)),
             ("NVIDIA GeForce RTX 3080 Ti", 12_288, Some(GpuType::Rtx3080Ti)),
+            ("NVIDIA L40", 46_068, Some(GpuType::L40)),
             ("NVIDIA L40S", 46_068, Some(GpuType::L40s)),
             ("NVIDIA L4", 23_034, Some(GpuType::L4)),
             ("Tesla T4", 15_360, Some(GpuType::T4)),
             ("Tesla V100-SXM2-16GB", 16_384, Some(GpuType::V100x16)),
+            ("Tesla V100-SXM2-32GB", 32_768, Some(GpuType::V100x32)),
             ("NVIDIA RTX A6000", 49_140, Some(GpuType::A6000)),
+            ("Quadro RTX 6000", 24_576, Some(GpuType::Rtx6000)),
             ("NVIDIA RTX 6000 Ada Generation", 49_140, Some(GpuType::Rtx6000Ada)),
+            ("NVIDIA RTX PRO 6000 Blackwell Server Edition", 97_887, Some(GpuType::RtxPro6000B)),
             ("NVIDIA GeForce GTX 1080", 8_192, None),
+            // Their names contain shorter ones of the enumeration, but they are other models.
+            ("NVIDIA RTX 4000 SFF Ada Generation", 20_475, None),
+            ("NVIDIA RTX A3000", 12_288, None),
+            ("Quadro P4000", 8_192, None),
+            ("NVIDIA T400 4GB", 4_096, None),
         ];
         for (product, memory, expected) in cases {
             assert_eq!(gpu_type(product, memory), expected, "{product}");

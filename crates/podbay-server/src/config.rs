@@ -1,15 +1,19 @@
 //! The configuration: one TOML file, every key overridable from the environment.
 //!
-//! The variable of a key is `PODBAY_` and its path in capitals, joined by `_`: `engine.url` is
-//! `PODBAY_ENGINE_URL`. Lists and tables are given as inline TOML. This is the one module that
+//! What it holds stands here; how it is read in `load`, what makes sense in `check`. This is the one module that
 //! reads the environment.
 
 mod address;
+mod check;
 mod disks;
+mod document;
 mod limits;
+mod load;
+mod mistake;
 
 pub use disks::DisksConfig;
 pub use limits::LimitsConfig;
+pub use mistake::{ConfigError, Mistakes};
 
 use podbay_core::place::{CpuSize, Terms};
 use podbay_core::published::{GpuType, ImageName, Region, Security};
@@ -19,10 +23,11 @@ use podbay_provider::registry::Guard;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Everything that an owner can set.
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Address and port of the HTTP API.
@@ -63,6 +68,7 @@ pub struct Config {
 
 /// `[engine]`
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
 #[serde(default, deny_unknown_fields)]
 pub struct EngineConfig {
     /// `docker`-style URL; found out if it is missing.
@@ -79,6 +85,7 @@ pub struct EngineConfig {
 
 /// `[ports]`
 #[derive(Clone, Copy, Debug, Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
 #[serde(default, deny_unknown_fields)]
 pub struct PortsConfig {
     /// First port.
@@ -89,6 +96,7 @@ pub struct PortsConfig {
 
 /// `[prices]`, dollars per hour
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
 #[serde(default, deny_unknown_fields)]
 pub struct PricesConfig {
     /// One vCPU of a CPU size.
@@ -105,6 +113,7 @@ pub struct PricesConfig {
 
 /// `[billing]`
 #[derive(Clone, Copy, Debug, Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
 #[serde(default, deny_unknown_fields)]
 pub struct BillingConfig {
     /// Whether an order needs a balance above zero.
@@ -116,6 +125,7 @@ pub struct BillingConfig {
 
 /// `[place]`
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
 #[serde(default, deny_unknown_fields)]
 pub struct PlaceConfig {
     /// Published region.
@@ -130,6 +140,7 @@ pub struct PlaceConfig {
 
 /// `[[registries]]`
 #[derive(Clone, Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
 #[serde(deny_unknown_fields)]
 pub struct RegistryConfig {
     /// Host (and port) as it stands at the head of image references.
@@ -222,167 +233,7 @@ impl Default for PlaceConfig {
     }
 }
 
-/// Every key that a variable can override; tested against the structs above.
-const KEYS: &[&str] = &[
-    "listen",
-    "data_dir",
-    "database",
-    "public_address",
-    "log",
-    "owner",
-    "engine.url",
-    "engine.vcpus",
-    "engine.memory_gb",
-    "engine.disk_gb",
-    "engine.memory_reserve_gb",
-    "ports.first",
-    "ports.last",
-    "prices.vcpu",
-    "prices.memory_gb",
-    "prices.disk_gb",
-    "prices.gpu_default",
-    "prices.gpu",
-    "billing.prepaid",
-    "billing.unlimited_balance_usd",
-    "disks.size_default_gb",
-    "disks.size_max_gb",
-    "place.region",
-    "place.country",
-    "place.data_center",
-    "place.security",
-    "cpu_sizes",
-    "images",
-    "registries",
-    "registry_allow",
-    "limits.connections",
-    "limits.connections_per_address",
-    "limits.read",
-    "limits.write",
-    "limits.create",
-    "limits.failed_logins",
-];
-
-/// Why a configuration cannot be used; the text says where.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// The file cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The file is no TOML, or a key is unknown or has the wrong type.
-    #[error("{origin}: {text}")]
-    Parse {
-        /// File or variable.
-        origin: String,
-        /// Line, column and reason.
-        text: String,
-    },
-    /// A value makes no sense.
-    #[error("{key}: {text}")]
-    Value {
-        /// Path of the key.
-        key: &'static str,
-        /// What is wrong, and what to write.
-        text: String,
-    },
-}
-
 impl Config {
-    /// Reads `file` (defaults if `None`) and lets the environment of this process override it.
-    ///
-    /// # Errors
-    /// Says which file, line, key or variable is wrong.
-    pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
-        #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
-        Self::load_with(file, |name| std::env::var(name).ok())
-    }
-
-    /// As [`Config::load`], with the environment as an argument.
-    ///
-    /// # Errors
-    /// Says which file, line, key or variable is wrong.
-    pub fn load_with(
-        file: Option<&Path>,
-        variable: impl Fn(&str) -> Option<String>,
-    ) -> Result<Self, ConfigError> {
-        let (origin, text) = match file {
-            None => ("defaults".to_owned(), String::new()),
-            Some(path) => {
-                let text = std::fs::read_to_string(path)
-                    .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-                (path.display().to_string(), text)
-            }
-        };
-        let parse_error = |error: toml::de::Error| ConfigError::Parse {
-            origin: origin.clone(),
-            text: error.to_string().trim_end().to_owned(),
-        };
-        // Parsed as the whole first, since only then an error knows its line.
-        toml::from_str::<Self>(&text).map_err(parse_error)?;
-        let mut table: toml::Table = toml::from_str(&text).map_err(parse_error)?;
-        let mut from_environment = Vec::new();
-        for key in KEYS {
-            let name = variable_of(key);
-            if let Some(value) = variable(&name) {
-                set(&mut table, key, scalar(&value));
-                from_environment.push(name);
-            }
-        }
-        let config: Self = table.try_into().map_err(|error: toml::de::Error| ConfigError::Parse {
-            origin: format!("environment ({})", from_environment.join(", ")),
-            text: error.to_string().trim_end().to_owned(),
-        })?;
-        config.check()?;
-        Ok(config)
-    }
-
-    fn check(&self) -> Result<(), ConfigError> {
-        let wrong = |key, text: &str| Err(ConfigError::Value { key, text: text.to_owned() });
-        if self.ports.first > self.ports.last || self.ports.first < 1024 {
-            return wrong("ports", "`first` must be at least 1024 and not above `last`");
-        }
-        let prices = [self.prices.vcpu, self.prices.memory_gb, self.prices.disk_gb, self.prices.gpu_default];
-        let mut all = prices.iter().chain(self.prices.gpu.values());
-        if all.any(|dollars| *dollars < 0.0 || Micros::from_dollars(*dollars).is_none()) {
-            return wrong("prices", "a price is a number of dollars per hour, zero or more");
-        }
-        if !(self.billing.unlimited_balance_usd > 0.0 && self.billing.unlimited_balance_usd.is_finite()) {
-            return wrong("billing.unlimited_balance_usd", "write a number of dollars above zero");
-        }
-        if self.cpu_sizes.iter().any(|size| size.vcpus == 0 || size.memory_gb == 0 || size.disk_gb == 0) {
-            return wrong("cpu_sizes", "each size needs `vcpus`, `memory_gb` and `disk_gb` above zero");
-        }
-        let mut sizes: Vec<_> = self.cpu_sizes.iter().map(|size| (size.vcpus, size.memory_gb)).collect();
-        sizes.sort_unstable();
-        if sizes.windows(2).any(|pair| pair[0] == pair[1]) {
-            return wrong(
-                "cpu_sizes",
-                "two sizes have the same CPUs and memory, and would be the same offer",
-            );
-        }
-        self.disks.check()?;
-        if self.images.is_empty() || self.images.contains_key(&ImageName::CustomTemplate) {
-            return wrong("images", "name at least one published image, and not `custom_template`");
-        }
-        if self.place.country.as_ref().is_some_and(|country| country.len() != 2) {
-            return wrong("place.country", "write the two letters of ISO 3166, as in \"DE\"");
-        }
-        if tracing_subscriber::EnvFilter::try_new(&self.log).is_err() {
-            return wrong("log", "write a filter such as \"info\" or \"info,podbay_server=debug\"");
-        }
-        if let Err(text) = self.guard() {
-            return wrong("registry_allow", &text);
-        }
-        if self.database != "sqlite" && !self.database.starts_with("postgres") {
-            return wrong("database", "write \"sqlite\" or a URL that begins with postgres://");
-        }
-        self.limits.check()
-    }
-
     /// The prices and words of the offers.
     #[must_use]
     pub fn terms(&self) -> Terms {
@@ -438,46 +289,31 @@ impl Config {
     /// The credentials for the registry of an image reference.
     ///
     /// # Errors
-    /// The password file cannot be read.
+    /// The password cannot be had any more.
     pub fn credentials(&self, reference: &str) -> Result<Option<Credentials>, ConfigError> {
         let server = reference.split('/').next().unwrap_or_default();
         let Some(registry) = self.registries.iter().find(|registry| registry.server == server) else {
             return Ok(None);
         };
-        let password = match (&registry.password, &registry.password_file) {
-            (Some(password), _) => password.clone(),
-            (None, Some(path)) => std::fs::read_to_string(path)
-                .map_err(|source| ConfigError::Read { path: path.clone(), source })?
-                .trim_end()
-                .to_owned(),
-            (None, None) => String::new(),
-        };
+        let password = registry
+            .secret()
+            .map_err(|text| ConfigError::Registry { server: registry.server.clone(), text })?;
         Ok(Some(Credentials { username: registry.username.clone(), password }))
     }
 }
 
-fn variable_of(key: &str) -> String {
-    format!("PODBAY_{}", key.replace('.', "_").to_ascii_uppercase())
-}
-
-/// A number, a boolean, a list or a table if it reads as one; else the text itself.
-fn scalar(text: &str) -> toml::Value {
-    let parsed = toml::from_str::<toml::Table>(&format!("value = {text}")).ok();
-    parsed
-        .and_then(|mut table| table.remove("value"))
-        .filter(|value| !value.is_datetime())
-        .unwrap_or_else(|| toml::Value::String(text.to_owned()))
-}
-
-fn set(table: &mut toml::Table, key: &str, value: toml::Value) {
-    match key.split_once('.') {
-        None => {
-            table.insert(key.to_owned(), value);
-        }
-        Some((head, rest)) => {
-            let inner = table.entry(head).or_insert_with(|| toml::Value::Table(toml::Table::new()));
-            if let toml::Value::Table(inner) = inner {
-                set(inner, rest, value);
+impl RegistryConfig {
+    /// The password, from where it stands. A file is read anew each time, so it may be exchanged at any time.
+    fn secret(&self) -> Result<String, String> {
+        match (&self.password, &self.password_file) {
+            (Some(password), _) => Ok(password.clone()),
+            (None, Some(path)) => match std::fs::read_to_string(path) {
+                Ok(text) if text.trim_end().is_empty() => Err(format!("{} is empty", path.display())),
+                Ok(text) => Ok(text.trim_end().to_owned()),
+                Err(error) => Err(format!("cannot read {}: {error}", path.display())),
+            },
+            (None, None) => {
+                Err(format!("write `password` or `password_file` for {} at {}", self.username, self.server))
             }
         }
     }

@@ -72,6 +72,10 @@ async fn build(config: Config, agent: &[u8]) -> anyhow::Result<Arc<App>> {
     let install_id = store
         .write(move |tx| Box::pin(async move { Ok::<_, Error>(tx.install_id(&fresh, now).await?) }))
         .await?;
+    // For whoever has to find out what is ours in the engine without asking us.
+    if let Err(error) = write_private(&folder.join("install"), format!("{install_id}\n").as_bytes()) {
+        tracing::warn!(%error, "the name of this installation is not beside its database");
+    }
     let host_key_secret =
         secret(&folder.join("host-keys.secret"), &chance, "pods then get new SSH host keys")?;
     let vault_secret =

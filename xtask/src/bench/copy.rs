@@ -3,7 +3,7 @@
 
 use super::memory::{self, Kind};
 use super::report::{Report, Wanted, median, short};
-use super::ssh::{Container, Pod, learn_install};
+use super::ssh::{Container, Pod};
 use super::wire::Wire;
 use crate::engine::Engine;
 use crate::server::{INSTALL_LABEL, Server};
@@ -24,7 +24,6 @@ const STALL: Duration = Duration::from_secs(3);
 pub fn compare(engine: &Engine, server: &mut Server, key: &Key, report: &mut Report) -> Result<()> {
     let mut wire = Wire::open(&server.api)?;
     let pod = Pod::order(server, &mut wire, key, "bench-copy")?;
-    learn_install(engine, server, &pod)?;
     let agents = Agents::of(engine, server)?;
     std::thread::sleep(Duration::from_secs(2));
     let share = agents.memory(Kind::Share)?;

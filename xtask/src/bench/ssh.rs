@@ -33,9 +33,7 @@ pub fn compare(
     for run in 0..=runs {
         let by_hand = Container::start(engine, server, key, &format!("ssh-{run}"))?;
         let pod = Pod::order(server, &mut wire, key, &format!("bench-{run}"))?;
-        if run == 0 {
-            learn_install(engine, server, &pod)?;
-        } else {
+        if run > 0 {
             theirs.push(by_hand.ready_in);
             ours.push(pod.ready_in);
         }
@@ -136,19 +134,6 @@ impl Pod {
         wire.call("DELETE", &format!("/api/v1/pods/{}", self.id), "")?;
         server.pod_gone(&self.id).map(drop)
     }
-}
-
-/// Which containers are the server's. Others that come and go on this machine may make a look at all of
-/// them fail.
-pub fn learn_install(engine: &Engine, server: &mut Server, pod: &Pod) -> Result<()> {
-    let mut learned = if server.install.is_empty() { server.learn_install(engine, &pod.id) } else { Ok(()) };
-    wait_until(Duration::from_secs(5), Duration::from_millis(200), || {
-        if learned.is_err() {
-            learned = server.learn_install(engine, &pod.id);
-        }
-        learned.is_ok()
-    });
-    learned
 }
 
 /// Makes the key, and gives it to the server for all its pods.

@@ -84,7 +84,6 @@ fn list(walk: &mut Walk) -> Result<()> {
 fn status(walk: &mut Walk) -> Result<()> {
     let pod = walk.pod()?.to_owned();
     walk.server.pod_ready(&pod, |_| ())?;
-    walk.server.learn_install(&walk.engine, &pod)?;
     let status = walk.prime_json(&["pods", "status", &pod])?;
     same(text(&status, "/status"), "ACTIVE")?;
     same(text(&status, "/installation_status"), "FINISHED")?;

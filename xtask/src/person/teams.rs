@@ -78,8 +78,7 @@ fn create_shared(walk: &mut Walk) -> Result<()> {
     contains(&said, "All team members")?;
     let (_, rest) = said.split_once("Successfully created pod").context("no pod")?;
     let pod = rest.split_whitespace().next().unwrap_or_default();
-    walk.server.pod_ready(pod, |_| ())?;
-    walk.server.learn_install(&walk.engine, pod)
+    walk.server.pod_ready(pod, |_| ()).map(drop)
 }
 
 fn wallet(walk: &mut Walk) -> Result<()> {

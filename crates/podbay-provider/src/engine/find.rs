@@ -19,6 +19,15 @@ const PODMAN_SOCKET: &str = "/run/podman/podman.sock";
 const SOCKET_PATH_BYTES_MAX: usize = 107;
 
 pub(super) async fn find(settings: &Settings) -> Result<(Link, Option<Service>), ConnectError> {
+    find_among(settings, &[DOCKER_SOCKET, PODMAN_SOCKET].map(Path::new), find_program("podman")).await
+}
+
+/// The same, with the places of this machine as arguments.
+async fn find_among(
+    settings: &Settings,
+    sockets: &[&Path],
+    podman: Option<PathBuf>,
+) -> Result<(Link, Option<Service>), ConnectError> {
     if let Some(url) = &settings.url {
         let socket = local_socket(url)?;
         let link = Link::find(&socket, PING_MAX).await;
@@ -28,12 +37,12 @@ pub(super) async fn find(settings: &Settings) -> Result<(Link, Option<Service>),
             ))
         });
     }
-    for socket in [DOCKER_SOCKET, PODMAN_SOCKET] {
-        if let Ok(link) = Link::find(Path::new(socket), PING_MAX).await {
+    for socket in sockets {
+        if let Ok(link) = Link::find(socket, PING_MAX).await {
             return Ok((link, None));
         }
     }
-    let Some(podman) = find_program("podman") else {
+    let Some(podman) = podman else {
         return Err(ConnectError(
             "there is no container engine on this machine: install one (Debian, Ubuntu: `apt install podman runc`; \
              Fedora: `dnf install podman`), start Docker, or name its socket in engine.url"
@@ -83,6 +92,37 @@ async fn run_podman(podman: PathBuf, settings: &Settings) -> Result<(Link, Optio
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn settings(url: Option<&str>) -> Settings {
+        Settings {
+            url: url.map(str::to_owned),
+            install_id: podbay_core::InstallId::from_bits(1),
+            state_dir: PathBuf::from("/nowhere"),
+            agent_path: PathBuf::from("/nowhere"),
+            vcpus: None,
+            memory_gb: None,
+            disk_gb: None,
+            memory_reserve_gb: 1,
+        }
+    }
+
+    async fn failure(url: Option<&str>) -> String {
+        let found = find_among(&settings(url), &[Path::new("/nowhere/docker.sock")], None).await;
+        found.map(|_| ()).unwrap_err().to_string()
+    }
+
+    #[tokio::test]
+    async fn a_machine_without_an_engine_is_told_what_to_install() {
+        assert_eq!(
+            failure(None).await,
+            "there is no container engine on this machine: install one (Debian, Ubuntu: `apt install podman runc`; \
+             Fedora: `dnf install podman`), start Docker, or name its socket in engine.url"
+        );
+        let text = failure(Some("unix:///nowhere/x.sock")).await;
+        let named =
+            "the container engine at unix:///nowhere/x.sock (engine.url or DOCKER_HOST) does not answer: ";
+        assert!(text.starts_with(named), "{text}");
+    }
 
     #[test]
     fn only_engines_on_this_machine_are_taken() {

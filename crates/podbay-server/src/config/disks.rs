@@ -1,11 +1,12 @@
 //! Sizes of persistent disks. Their price is among the other prices.
 
-use super::ConfigError;
+use super::check::Findings;
 use podbay_core::limits::SIZE_MAX;
 use serde::Deserialize;
 
 /// `[disks]`, the persistent ones
 #[derive(Clone, Copy, Debug, Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
 #[serde(default, deny_unknown_fields)]
 pub struct DisksConfig {
     /// Size in GB that the offer names as the default.
@@ -22,14 +23,14 @@ impl Default for DisksConfig {
 
 impl DisksConfig {
     /// Whether the sizes make sense together.
-    pub(super) fn check(&self) -> Result<(), ConfigError> {
+    pub(super) fn check(&self, findings: &mut Findings) {
         let Self { size_default_gb, size_max_gb } = *self;
-        if (1..=size_max_gb).contains(&size_default_gb) && size_max_gb <= SIZE_MAX {
-            return Ok(());
+        if size_max_gb > SIZE_MAX {
+            findings.add(&["disks.size_max_gb"], format!("write a number not above {SIZE_MAX}"));
         }
-        let text = format!(
-            "`size_default_gb` must be at least 1 and not above `size_max_gb`, and that not above {SIZE_MAX}"
-        );
-        Err(ConfigError::Value { key: "disks", text })
+        if !(1..=size_max_gb).contains(&size_default_gb) {
+            let text = "`size_default_gb` must be at least 1 and not above `size_max_gb`";
+            findings.add(&["disks.size_default_gb", "disks.size_max_gb"], text);
+        }
     }
 }

@@ -1,12 +1,13 @@
 //! `[limits]`: what one client may ask for.
 
-use super::ConfigError;
+use super::check::Findings;
 use podbay_core::bucket::Quota;
 use podbay_core::limits;
 use serde::Deserialize;
 
 /// `[limits]`
 #[derive(Clone, Copy, Debug, Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
 #[serde(default, deny_unknown_fields)]
 pub struct LimitsConfig {
     /// Connections at the same time; fewer if the system allows fewer open files.
@@ -44,10 +45,14 @@ impl LimitsConfig {
         Self { read: off, write: off, create: off, failed_logins: off, ..self }
     }
 
-    pub(super) fn check(&self) -> Result<(), ConfigError> {
-        let wrong = |key, text: &str| Err(ConfigError::Value { key, text: text.to_owned() });
-        if self.connections == 0 || self.connections_per_address == 0 {
-            return wrong("limits", "with no connection nobody could call: write a number above zero");
+    pub(super) fn check(&self, findings: &mut Findings) {
+        for (key, connections) in [
+            ("limits.connections", self.connections),
+            ("limits.connections_per_address", self.connections_per_address),
+        ] {
+            if connections == 0 {
+                findings.add(&[key], "with no connection nobody could call: write a number above zero");
+            }
         }
         for (key, Quota { rate, burst }) in [
             ("limits.read", self.read),
@@ -57,12 +62,10 @@ impl LimitsConfig {
         ] {
             let most = limits::QUOTA_MAX;
             if rate > 0 && (burst == 0 || rate > most || burst > most) {
-                return wrong(
-                    key,
-                    "write a rate of 0 for no limit, else a rate and a burst from 1 to 1000000",
-                );
+                let text =
+                    format!("write a rate of 0 for no limit, else a rate and a burst from 1 to {most}");
+                findings.add(&[key], text);
             }
         }
-        Ok(())
     }
 }

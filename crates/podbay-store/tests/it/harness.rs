@@ -28,6 +28,12 @@ pub async fn both() -> Vec<Db> {
 }
 
 async fn postgres(server: &str) -> Db {
+    let store = Store::open(&Settings::at(schema(server))).await.unwrap();
+    Db { store, kind: "postgres", folder: tempfile::tempdir().unwrap() }
+}
+
+/// The URL of an empty schema of its own on that server.
+pub fn schema(server: &str) -> String {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let schema = format!("t{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
     let made = std::process::Command::new("psql")
@@ -36,9 +42,7 @@ async fn postgres(server: &str) -> Db {
         .unwrap();
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     let separator = if server.contains('?') { '&' } else { '?' };
-    let url = format!("{server}{separator}options=-c%20search_path%3D{schema}");
-    let store = Store::open(&Settings::at(url)).await.unwrap();
-    Db { store, kind: "postgres", folder: tempfile::tempdir().unwrap() }
+    format!("{server}{separator}options=-c%20search_path%3D{schema}")
 }
 
 pub fn at(millis: i64) -> Timestamp {

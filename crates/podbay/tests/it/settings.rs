@@ -105,3 +105,58 @@ fn help_tells_the_exit_codes() {
     let done = Home::new().podbay(&["--help"]);
     assert!(done.out.contains("[profiles.default]") && done.out.contains("Exit codes:"), "{}", done.out);
 }
+
+#[test]
+fn config_check_names_each_mistake_with_its_line() {
+    let home = Home::new().variable("PODBAY_ENGINE_VCPUS", "many").variable("PODBAY_OWNER", "42");
+    let file = home.file(
+        "podbay.toml",
+        "listen = \"here\"\n\
+         [ports]\n\
+         first = 9000\n\
+         last = 8000\n\
+         [images]\n\
+         ubuntu_22_cuda_12 = \"Debian\"\n\
+         [[registries]]\n\
+         server = \"registry.example.org\"\n\
+         username = \"ada\"\n\
+         [[registries]]\n\
+         server = \"other.example.org\"\n\
+         username = \"ada\"\n\
+         password_file = \"/nowhere/password\"\n\
+         pasword = \"x\"\n",
+    );
+    let check = ["config", "check", "--config", file.to_str().unwrap()];
+    let text = "\
+error: the configuration has 5 mistakes
+  HOME/podbay.toml:1: listen: invalid socket address syntax
+  HOME/podbay.toml:3: ports.first: `first` must not be above `last`
+  HOME/podbay.toml:6: images.ubuntu_22_cuda_12: \"Debian\" is no image reference: a name has lower-case letters, \
+digits, and single separators between them
+  HOME/podbay.toml:14: registries: unknown field `pasword`, expected one of `server`, `username`, `password`, \
+`password_file`
+  PODBAY_ENGINE_VCPUS: invalid type: string \"many\", expected u32
+";
+    expect(&home.podbay(&check), 1, "", text);
+
+    let home = home.without("PODBAY_ENGINE_VCPUS");
+    home.file(
+        "podbay.toml",
+        "[[registries]]\nserver = \"registry.example.org\"\nusername = \"ada\"\n\
+         [[registries]]\nserver = \"other.example.org\"\nusername = \"ada\"\n\
+         password_file = \"/nowhere/password\"\n",
+    );
+    let text = "\
+error: the configuration has 2 mistakes
+  HOME/podbay.toml:1: registries: write `password` or `password_file` for ada at registry.example.org
+  HOME/podbay.toml:4: registries: cannot read /nowhere/password: No such file or directory (os error 2)
+";
+    expect(&home.podbay(&check), 1, "", text);
+
+    home.file("podbay.toml", "[ports]\nfirst = 80\n");
+    let text = "error: HOME/podbay.toml:2: ports.first: write a port from 1024 on\n";
+    expect(&home.podbay(&check), 1, "", text);
+    home.file("podbay.toml", "[ports]\nfirst = 8000\n");
+    let done = home.podbay(&check);
+    assert!(done.code == 0 && done.out.ends_with("the configuration is good\n"), "{done:?}");
+}

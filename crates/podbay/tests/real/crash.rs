@@ -49,7 +49,7 @@ async fn a_killed_server_loses_and_leaks_nothing() {
         .containers()
         .await
         .iter()
-        .map(|container| container["Labels"]["podbay.pod"].as_str().unwrap().to_owned())
+        .map(|container| container["Config"]["Labels"]["podbay.pod"].as_str().unwrap().to_owned())
         .collect();
     assert_eq!(owners.len(), ids.len(), "one container each");
     assert_eq!(owners.into_iter().collect::<BTreeSet<_>>(), ids);

@@ -6,6 +6,7 @@ use serde_json::Value;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -18,11 +19,21 @@ pub fn engine_wanted() -> bool {
     wanted
 }
 
+/// What the engine's own program says. The variable names it; any other value means Podman.
+fn engine(arguments: &[&str]) -> String {
+    let docker = std::env::var_os("PODBAY_TEST_ENGINE").is_some_and(|name| name == "docker");
+    let program = if docker { "docker" } else { "podman" };
+    let output = Command::new(program).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
 /// A server process and its folder.
 pub struct Real {
     folder: TempDir,
     child: Option<Child>,
     url: String,
+    said: Option<JoinHandle<String>>,
 }
 
 impl Real {
@@ -38,7 +49,7 @@ impl Real {
         let folder = tempfile::tempdir().unwrap();
         let config = format!("[engine]\nvcpus = 64\nmemory_gb = 256\ndisk_gb = 1000\n{config}");
         std::fs::write(folder.path().join("podbay.toml"), config).unwrap();
-        let mut real = Self { folder, child: None, url: String::new() };
+        let mut real = Self { folder, child: None, url: String::new(), said: None };
         real.up();
         real
     }
@@ -64,9 +75,20 @@ impl Real {
                 break url.trim().to_owned();
             }
         };
-        // Nobody reads the rest, but the pipe must not fill.
-        std::thread::spawn(move || log.read_to_end(&mut Vec::new()));
+        // Perhaps nobody wants the rest, but the pipe must not fill.
+        self.said = Some(std::thread::spawn(move || {
+            log.read_to_string(&mut said).unwrap();
+            said
+        }));
         self.child = Some(child);
+    }
+
+    /// Ends it as an owner would; all that it has said on stderr.
+    pub fn stop(&mut self) -> String {
+        let mut child = self.child.take().unwrap();
+        assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
+        assert!(child.wait().unwrap().success(), "the end is a clean one");
+        self.said.take().unwrap().join().unwrap()
     }
 
     /// kill -9.
@@ -77,7 +99,8 @@ impl Real {
         }
     }
 
-    fn data(&self) -> PathBuf {
+    /// The folder that the server keeps everything in.
+    pub fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }
 
@@ -109,12 +132,13 @@ impl Real {
             })
             .await
             .unwrap();
-        let output = Command::new("podman")
-            .args(["ps", "--all", "--format", "json", "--filter", &format!("label=podbay.install={install}")])
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        serde_json::from_slice::<Option<Vec<Value>>>(&output.stdout).unwrap().unwrap_or_default()
+        let filter = format!("label=podbay.install={install}");
+        let ids = engine(&["ps", "--all", "--quiet", "--no-trunc", "--filter", &filter]);
+        let ids: Vec<&str> = ids.split_whitespace().collect();
+        if ids.is_empty() {
+            return Vec::new();
+        }
+        serde_json::from_str(&engine(&[&["inspect"], &ids[..]].concat())).unwrap()
     }
 }
 
