@@ -100,6 +100,15 @@ impl Real {
 
     /// Containers of this installation, by the engine's own program.
     pub async fn containers(&self) -> Vec<Value> {
+        self.ours(&["ps", "--all"]).await
+    }
+
+    /// Volumes of this installation, by the engine's own program.
+    pub async fn volumes(&self) -> Vec<Value> {
+        self.ours(&["volume", "ls"]).await
+    }
+
+    async fn ours(&self, list: &[&str]) -> Vec<Value> {
         let fresh = podbay_core::InstallId::from_bits(0);
         let url = self.data().join("podbay.db").display().to_string();
         let store = Store::open(&Settings::at(url)).await.unwrap();
@@ -109,10 +118,9 @@ impl Real {
             })
             .await
             .unwrap();
-        let output = Command::new("podman")
-            .args(["ps", "--all", "--format", "json", "--filter", &format!("label=podbay.install={install}")])
-            .output()
-            .unwrap();
+        let filter = format!("label=podbay.install={install}");
+        let mut command = Command::new("podman");
+        let output = command.args(list).args(["--format", "json", "--filter", &filter]).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         serde_json::from_slice::<Option<Vec<Value>>>(&output.stdout).unwrap().unwrap_or_default()
     }

@@ -5,4 +5,6 @@
 
 mod crash;
 mod harness;
+mod images;
 mod life;
+mod openssh;
