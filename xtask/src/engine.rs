@@ -8,6 +8,9 @@ use crate::sh::{self, Context, Result};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// Where Docker listens, and where the server looks for it first.
+pub const DOCKER_SOCKET: &str = "/var/run/docker.sock";
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Podman,
@@ -31,6 +34,13 @@ impl Engine {
         }
         Err("neither podman nor a running docker is on this machine; `cargo xtask setup` installs podman"
             .into())
+    }
+
+    /// Docker, where it runs beside the engine that was found.
+    pub fn docker_beside(&self) -> Option<Self> {
+        let answers =
+            self.kind == Kind::Podman && Path::new(DOCKER_SOCKET).exists() && Self::docker_answers();
+        answers.then_some(Self { kind: Kind::Docker, config: None })
     }
 
     pub fn docker_answers() -> bool {
