@@ -25,6 +25,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use rustix::fs::FallocateFlags;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -43,8 +44,13 @@ pub(crate) const HELD_MAX: Duration = Duration::from_secs(10);
 /// The same when no other channel is open. Nobody can open one meanwhile, and a client that asks
 /// whether the server is alive gets no answer; but a program may have a reason to read late.
 const HELD_ALONE_MAX: Duration = Duration::from_secs(600);
-/// Where the files are made; the first that may be written. The last is memory, and bounded.
-const FOLDERS: [&str; 4] = ["/tmp", "/var/tmp", "/", "/dev/shm"];
+/// Where the files are made, the first that may be written, and how long they may be. The last is memory.
+const FOLDERS: [(&str, u64); 4] = [
+    ("/tmp", SPILL_BYTES_MAX),
+    ("/var/tmp", SPILL_BYTES_MAX),
+    ("/", SPILL_BYTES_MAX),
+    ("/dev/shm", 64 * 1024 * 1024),
+];
 /// What one queued message costs besides its bytes, so that many small ones count.
 const MESSAGE_OVERHEAD: usize = 128;
 /// How often a stopped channel looks whether it has to go on.
@@ -65,7 +71,7 @@ pub(crate) enum Accepted {
 
 /// The bounds that a test makes smaller.
 struct Bounds {
-    folders: &'static [&'static str],
+    folders: &'static [(&'static str, u64)],
     patience: Duration,
     held_max: Duration,
     held_alone_max: Duration,
@@ -265,20 +271,21 @@ impl Inbox {
 /// An unlinked file used as a queue of bytes.
 struct Spill {
     file: File,
+    bytes_max: u64,
     read: u64,
     written: u64,
 }
 
 impl Spill {
-    fn create(folders: &[&str]) -> Option<Spill> {
+    fn create(folders: &[(&str, u64)]) -> Option<Spill> {
         static COUNTER: AtomicU64 = AtomicU64::new(0);
         let number = COUNTER.fetch_add(1, Ordering::Relaxed);
-        folders.iter().find_map(|directory| {
+        folders.iter().find_map(|(directory, bytes_max)| {
             let path = format!("{directory}/.podbay-{}-{number}", std::process::id());
             let mut options = File::options();
             let file = options.read(true).write(true).create_new(true).mode(0o600).open(&path).ok()?;
             let _ = std::fs::remove_file(&path);
-            Some(Spill { file, read: 0, written: 0 })
+            Some(Spill { file, bytes_max: *bytes_max, read: 0, written: 0 })
         })
     }
 
@@ -287,7 +294,7 @@ impl Spill {
     }
 
     fn append(&mut self, data: &[u8]) -> bool {
-        if self.written - self.read + data.len() as u64 > SPILL_BYTES_MAX {
+        if self.written - self.read + data.len() as u64 > self.bytes_max {
             return false;
         }
         let done = self.file.write_all_at(data, self.written).is_ok();
@@ -306,6 +313,9 @@ impl Spill {
             self.read = self.written;
             return None;
         }
+        // Gives its room back. Where the file system cannot, the file stays longer than what is in it.
+        let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        let _ = rustix::fs::fallocate(&self.file, hole, self.read, length as u64);
         self.read += length as u64;
         Some(Bytes::from(buffer))
     }
@@ -348,10 +358,24 @@ mod tests {
         (Connection::new(address, address, ours.into()), theirs)
     }
 
+    #[test]
+    fn what_was_read_back_takes_no_room() {
+        use std::os::unix::fs::MetadataExt;
+        let mut spill = Spill::create(&FOLDERS).unwrap();
+        for _ in 0..3 {
+            for byte in 0..20 {
+                assert!(spill.append(&block(byte)));
+            }
+            while spill.take().is_some() && !spill.is_empty() {}
+        }
+        let kept = spill.file.metadata().unwrap().blocks() * 512;
+        assert!(kept < 1024 * 1024, "{kept} of {}", spill.written);
+    }
+
     #[tokio::test]
     async fn without_any_file_a_stuck_consumer_is_given_up_and_a_slow_one_is_not() {
         static NO_FILES: Bounds = Bounds {
-            folders: &["/proc/no/such/folder"],
+            folders: &[("/proc/no/such/folder", SPILL_BYTES_MAX)],
             patience: Duration::ZERO,
             held_max: Duration::MAX,
             held_alone_max: Duration::from_millis(300),

@@ -132,12 +132,13 @@ impl Session {
                     });
                 }
                 ChannelMsg::RequestSubsystem { name, .. } if name == "sftp" => return Some(Launch::Sftp),
-                ChannelMsg::Data { data } => {
-                    if self.inbox.accept(data, &self.place.connection).await != Accepted::Taken {
+                ChannelMsg::Data { data } => match self.inbox.accept(data, &self.place.connection).await {
+                    Accepted::Taken => {}
+                    Accepted::Gone | Accepted::NoRoom => {
                         self.outlet.close().await;
                         return None;
                     }
-                }
+                },
                 ChannelMsg::Eof => self.inbox.end(),
                 ChannelMsg::Close => return None,
                 _ => {}

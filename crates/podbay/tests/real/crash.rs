@@ -25,7 +25,7 @@ impl Moments {
             || u64::from(std::time::SystemTime::now().duration_since(UNIX_EPOCH).unwrap().subsec_nanos());
         let seed = given.unwrap_or_else(now);
         // Shown when the test fails.
-        println!("PODBAY_CRASH_SEED={seed} tries the same moments again");
+        eprintln!("PODBAY_CRASH_SEED={seed} tries the same moments again");
         Self(seed)
     }
 
