@@ -38,9 +38,13 @@ impl Engine {
 
     /// Docker, where it runs beside the engine that was found.
     pub fn docker_beside(&self) -> Option<Self> {
-        let answers =
-            self.kind == Kind::Podman && Path::new(DOCKER_SOCKET).exists() && Self::docker_answers();
-        answers.then_some(Self { kind: Kind::Docker, config: None })
+        let docker = Self { kind: Kind::Docker, config: None };
+        let mut version = docker.command();
+        version.env("DOCKER_HOST", format!("unix://{DOCKER_SOCKET}"));
+        let answers = self.kind == Kind::Podman
+            && sh::find(docker.name()).is_some()
+            && sh::succeeds(version.args(["version", "--format", "{{.Server.Version}}"]));
+        answers.then_some(docker)
     }
 
     pub fn docker_answers() -> bool {

@@ -1,6 +1,6 @@
 //! `cargo xtask test [filter]`: every ring of tests, from pure functions to a person at a terminal.
 
-use crate::engine::{DOCKER_SOCKET, Engine};
+use crate::engine::{DOCKER_SOCKET, Engine, Kind};
 use crate::postgres::Postgres;
 use crate::sh::{self, Result};
 use crate::{contract, image, paths, person, setup, small_images};
@@ -55,7 +55,8 @@ fn workspace(args: &[String]) -> Result<()> {
 /// What every provider does, on the second kind of engine where that runs, too.
 fn on_docker(engine: &Engine) -> Result<()> {
     let Some(docker) = engine.docker_beside() else {
-        sh::say("Docker: not here beside Podman");
+        let is_first = engine.kind == Kind::Docker;
+        sh::say(if is_first { "Docker: all of the tests are on it" } else { "Docker: not here" });
         return Ok(());
     };
     sh::say("Docker is here, too: the provider's tests on it");

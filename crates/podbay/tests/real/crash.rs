@@ -67,14 +67,13 @@ async fn disk(real: &mut Real, moments: &mut Moments) -> String {
 /// What the engine has and what the rows say, pods and disks each.
 async fn nothing_stands_alone(real: &Real, pods: &BTreeSet<String>, disks: &BTreeSet<String>) {
     let owners = |found: Vec<serde_json::Value>, label: &str| -> BTreeSet<String> {
-        let count = found.len();
-        let owners: BTreeSet<String> =
-            found.iter().map(|one| one["Labels"][label].as_str().unwrap().to_owned()).collect();
-        assert_eq!(owners.len(), count, "one each: {found:?}");
+        let owner = |one: &serde_json::Value| one.pointer(label).unwrap().as_str().unwrap().to_owned();
+        let owners: BTreeSet<String> = found.iter().map(owner).collect();
+        assert_eq!(owners.len(), found.len(), "one each: {found:?}");
         owners
     };
-    assert_eq!(owners(real.containers().await, "podbay.pod"), *pods);
-    assert_eq!(owners(real.volumes().await, "podbay.disk"), *disks);
+    assert_eq!(owners(real.containers().await, "/Config/Labels/podbay.pod"), *pods);
+    assert_eq!(owners(real.volumes().await, "/Labels/podbay.disk"), *disks);
     let client = real.client();
     let listed: BTreeSet<String> =
         client.disks_all().await.unwrap().into_iter().map(|disk| disk.id).collect();

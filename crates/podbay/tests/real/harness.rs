@@ -18,6 +18,15 @@ pub fn engine_wanted() -> bool {
     wanted
 }
 
+/// What the engine's own program says. The variable names it; any other value means Podman.
+fn engine(arguments: &[&str]) -> String {
+    let docker = std::env::var_os("PODBAY_TEST_ENGINE").is_some_and(|name| name == "docker");
+    let program = if docker { "docker" } else { "podman" };
+    let output = Command::new(program).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
 /// A server process and its folder.
 pub struct Real {
     folder: TempDir,
@@ -100,15 +109,15 @@ impl Real {
 
     /// Containers of this installation, by the engine's own program.
     pub async fn containers(&self) -> Vec<Value> {
-        self.ours(&["ps", "--all"]).await
+        self.ours(&["ps", "--all", "--quiet", "--no-trunc"], &["inspect"]).await
     }
 
     /// Volumes of this installation, by the engine's own program.
     pub async fn volumes(&self) -> Vec<Value> {
-        self.ours(&["volume", "ls"]).await
+        self.ours(&["volume", "ls", "--quiet"], &["volume", "inspect"]).await
     }
 
-    async fn ours(&self, list: &[&str]) -> Vec<Value> {
+    async fn ours(&self, list: &[&str], inspect: &[&str]) -> Vec<Value> {
         let fresh = podbay_core::InstallId::from_bits(0);
         let url = self.data().join("podbay.db").display().to_string();
         let store = Store::open(&Settings::at(url)).await.unwrap();
@@ -119,10 +128,12 @@ impl Real {
             .await
             .unwrap();
         let filter = format!("label=podbay.install={install}");
-        let mut command = Command::new("podman");
-        let output = command.args(list).args(["--format", "json", "--filter", &filter]).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        serde_json::from_slice::<Option<Vec<Value>>>(&output.stdout).unwrap().unwrap_or_default()
+        let ids = engine(&[list, &["--filter", &filter]].concat());
+        let ids: Vec<&str> = ids.split_whitespace().collect();
+        if ids.is_empty() {
+            return Vec::new();
+        }
+        serde_json::from_str(&engine(&[inspect, &ids[..]].concat())).unwrap()
     }
 }
 

@@ -1,7 +1,7 @@
 //! One pod's life with OpenSSH's own programs, and what the engine is left with.
 
 use crate::harness::{Real, engine_wanted, until};
-use crate::openssh::{Login, active, add, key_added, key_pair, order};
+use crate::openssh::{Login, active, add, key_added, key_pair, order, ssh};
 use podbay_core::published::PodStatus;
 use std::time::Duration;
 
@@ -25,16 +25,15 @@ async fn a_pod_from_order_to_history() {
 
     // A key that is added reaches the running pod, and one that is deleted leaves it, within a second.
     let second = key_pair(real.folder(), "second");
-    let other = Login::new(&second, &connection);
-    assert_eq!(other.ssh("true").status.code(), Some(255), "not yet a key of the account");
+    assert_eq!(ssh(&second, &connection, "true").status.code(), Some(255), "not yet a key of the account");
     let key = add(&client, "second", &second).await;
     until("the new key works", Duration::from_secs(1), async || {
-        other.ssh("true").status.success().then_some(())
+        ssh(&second, &connection, "true").status.success().then_some(())
     })
     .await;
     client.ssh_key_delete(&key).await.unwrap();
     until("the deleted key is refused", Duration::from_secs(1), async || {
-        (!other.ssh("true").status.success()).then_some(())
+        (!ssh(&second, &connection, "true").status.success()).then_some(())
     })
     .await;
 

@@ -64,6 +64,11 @@ pub fn key_pair(folder: &Path, name: &str) -> PathBuf {
     path
 }
 
+/// What a command line in the pod comes to, for the owner of a key.
+pub fn ssh(identity: &Path, connection: &str, line: &str) -> Output {
+    Login::new(identity, connection).ssh(line)
+}
+
 /// Who logs in where.
 pub struct Login {
     identity: PathBuf,
