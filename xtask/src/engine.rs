@@ -11,8 +11,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+/// Where Docker listens, and where the server looks for it first.
+pub const DOCKER_SOCKET: &str = "/var/run/docker.sock";
 /// As in the server's `engine/find.rs`, in this order.
-const SOCKETS: [&str; 2] = ["/var/run/docker.sock", "/run/podman/podman.sock"];
+const SOCKETS: [&str; 2] = [DOCKER_SOCKET, "/run/podman/podman.sock"];
 const PING: &[u8] = b"GET /_ping HTTP/1.0\r\nHost: engine\r\n\r\n";
 const ANSWER_MAX: Duration = Duration::from_secs(3);
 
@@ -56,6 +58,17 @@ impl Engine {
             Some(url) => kind_at(Path::new(url.to_string_lossy().trim_start_matches("unix://"))),
             None => SOCKETS.iter().find_map(|socket| kind_at(Path::new(socket))),
         }
+    }
+
+    /// Docker, where it runs beside the engine that was found.
+    pub fn docker_beside(&self) -> Option<Self> {
+        let docker = Self { kind: Kind::Docker, config: None };
+        let mut version = docker.command();
+        version.env("DOCKER_HOST", format!("unix://{DOCKER_SOCKET}"));
+        let answers = self.kind == Kind::Podman
+            && sh::find(docker.name()).is_some()
+            && sh::succeeds(version.args(["version", "--format", "{{.Server.Version}}"]));
+        answers.then_some(docker)
     }
 
     pub fn name(&self) -> &'static str {

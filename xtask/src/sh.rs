@@ -94,8 +94,17 @@ pub fn guarded(program: impl AsRef<std::ffi::OsStr>) -> Command {
     }
 }
 
+/// Another cargo, told nothing of the package that this program is: build scripts that look at such
+/// variables would run anew at every change between the two, and half of the dependencies after them.
 pub fn cargo() -> Command {
-    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(&name);
+        }
+    }
+    command
 }
 
 /// Runs with this program's own output; anything but success is a failure.

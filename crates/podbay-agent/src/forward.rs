@@ -20,8 +20,9 @@ use tokio::task::AbortHandle;
 
 use crate::channel_io::Outlet;
 use crate::connection::{Connection, OpenChannel};
-use crate::inbox::Inbox;
+use crate::inbox::{Accepted, Inbox};
 use crate::resolve::resolve;
+use crate::session::drain;
 
 /// For the name and for each address.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -94,10 +95,11 @@ async fn join(
     place: OpenChannel,
 ) {
     let (mut messages, half) = channel.split();
-    let outlet = Outlet::new(half, Arc::clone(&place.connection));
+    let outlet = Arc::new(Outlet::new(half, Arc::clone(&place.connection)));
     let inbox = Arc::new(Inbox::default());
     let (closed, closes) = watch::channel(false);
-    let mut copy = Aborting(tokio::spawn(copy(outlet, Arc::clone(&inbox), reader, writer, closes)));
+    let mut copy =
+        Aborting(tokio::spawn(copy(Arc::clone(&outlet), Arc::clone(&inbox), reader, writer, closes)));
     loop {
         let message = tokio::select! {
             message = messages.wait() => message,
@@ -105,8 +107,15 @@ async fn join(
         };
         match message {
             Some(ChannelMsg::Data { data }) => {
-                if !inbox.accept(data, &place.connection).await {
-                    break;
+                match inbox.accept(data, &place.connection).await {
+                    Accepted::Taken => {}
+                    Accepted::Gone => break,
+                    Accepted::NoRoom => {
+                        // Both sides see their connection end; the client is heard until it says so, too.
+                        drop(copy);
+                        tokio::join!(outlet.close(), drain(&mut messages));
+                        return;
+                    }
                 }
             }
             Some(ChannelMsg::Eof) => inbox.end(),
@@ -121,7 +130,7 @@ async fn join(
 }
 
 async fn copy(
-    outlet: Outlet,
+    outlet: Arc<Outlet>,
     inbox: Arc<Inbox>,
     reader: impl AsyncRead + Unpin,
     writer: impl AsyncWrite + Unpin,

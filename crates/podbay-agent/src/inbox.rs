@@ -13,7 +13,9 @@
 //!    slow program), it is not read on: TCP slows the client down, which is what one wants.
 //! 3. Beyond, when another channel is open, a sender waits for the client, or the consumer has taken
 //!    nothing for `PATIENCE`, the data goes to an unlinked file, up to `SPILL_BYTES_MAX`.
-//! 4. Beyond that, or when no file can be had, 2.
+//! 4. Beyond that, or when no file can be had, 2 again, but not for ever: a consumer that takes nothing
+//!    for `HELD_MAX`, or `HELD_ALONE_MAX` if nobody else is known to wait, is given up. The channel
+//!    ends, in words where there is somebody to read them, and the connection goes on.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -23,6 +25,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use rustix::fs::FallocateFlags;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -36,6 +39,18 @@ pub(crate) const MEMORY_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub(crate) const SPILL_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 /// A consumer that takes nothing for this long is stuck rather than slow.
 const PATIENCE: Duration = Duration::from_millis(500);
+/// How long a stuck consumer may hold a connection that others need, when no file helps.
+pub(crate) const HELD_MAX: Duration = Duration::from_secs(10);
+/// The same when no other channel is open. Nobody can open one meanwhile, and a client that asks
+/// whether the server is alive gets no answer; but a program may have a reason to read late.
+const HELD_ALONE_MAX: Duration = Duration::from_secs(600);
+/// Where the files are made, the first that may be written, and how long they may be. The last is memory.
+const FOLDERS: [(&str, u64); 4] = [
+    ("/tmp", SPILL_BYTES_MAX),
+    ("/var/tmp", SPILL_BYTES_MAX),
+    ("/", SPILL_BYTES_MAX),
+    ("/dev/shm", 64 * 1024 * 1024),
+];
 /// What one queued message costs besides its bytes, so that many small ones count.
 const MESSAGE_OVERHEAD: usize = 128;
 /// How often a stopped channel looks whether it has to go on.
@@ -43,9 +58,31 @@ const STALL_CHECK: Duration = Duration::from_millis(100);
 /// How much is read back from disk at once.
 const SPILL_READ: usize = 128 * 1024;
 
+/// What became of a message.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Accepted {
+    /// It is in the queue.
+    Taken,
+    /// The client is gone.
+    Gone,
+    /// Nobody takes it, and there is no more room for it.
+    NoRoom,
+}
+
+/// The bounds that a test makes smaller.
+struct Bounds {
+    folders: &'static [(&'static str, u64)],
+    patience: Duration,
+    held_max: Duration,
+    held_alone_max: Duration,
+}
+
+static BOUNDS: Bounds =
+    Bounds { folders: &FOLDERS, patience: PATIENCE, held_max: HELD_MAX, held_alone_max: HELD_ALONE_MAX };
+
 /// The queue between the task that drains a channel and the one that feeds its consumer.
-#[derive(Default)]
 pub(crate) struct Inbox {
+    bounds: &'static Bounds,
     state: Mutex<State>,
     /// There is something to take: data, or the end.
     ready: Notify,
@@ -68,14 +105,24 @@ struct State {
     was_large: bool,
 }
 
+impl Default for Inbox {
+    fn default() -> Inbox {
+        Inbox::within(&BOUNDS)
+    }
+}
+
 impl Inbox {
+    fn within(bounds: &'static Bounds) -> Inbox {
+        Inbox { bounds, state: Mutex::default(), ready: Notify::new(), room: Notify::new() }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes what the client sent, by the rules above. `false` when the client is gone.
-    pub(crate) async fn accept(&self, data: Bytes, connection: &Connection) -> bool {
-        let Err(mut data) = self.push(data) else { return true };
+    /// Takes what the client sent, by the rules above.
+    pub(crate) async fn accept(&self, data: Bytes, connection: &Connection) -> Accepted {
+        let Err(mut data) = self.push(data) else { return Accepted::Taken };
         let mut since = Instant::now();
         let mut taken = self.state().taken;
         loop {
@@ -83,25 +130,30 @@ impl Inbox {
             if now != taken {
                 (taken, since) = (now, Instant::now());
             }
-            let stuck = since.elapsed() >= PATIENCE || self.state().stuck_at == Some(taken);
+            let stuck = since.elapsed() >= self.bounds.patience || self.state().stuck_at == Some(taken);
             if stuck {
                 self.state().stuck_at = Some(taken);
             }
-            if stuck || connection.must_be_read() {
+            let needed = connection.must_be_read();
+            if stuck || needed {
                 match self.spill(data) {
-                    Ok(()) => return true,
+                    Ok(()) => return Accepted::Taken,
                     Err(back) => data = back,
                 }
+            }
+            let held_max = if needed { self.bounds.held_max } else { self.bounds.held_alone_max };
+            if since.elapsed() >= held_max {
+                return Accepted::NoRoom;
             }
             tokio::select! {
                 () = self.room.notified() => {}
                 () = tokio::time::sleep(STALL_CHECK) => {}
             }
             if connection.is_gone() {
-                return false;
+                return Accepted::Gone;
             }
             match self.push(data) {
-                Ok(()) => return true,
+                Ok(()) => return Accepted::Taken,
                 Err(back) => data = back,
             }
         }
@@ -130,7 +182,7 @@ impl Inbox {
             return Ok(());
         }
         if state.spill.is_none() {
-            state.spill = Spill::create();
+            state.spill = Spill::create(self.bounds.folders);
         }
         let written = state.spill.as_mut().is_some_and(|spill| spill.append(&data));
         if state.spill.as_ref().is_some_and(Spill::is_empty) {
@@ -219,20 +271,21 @@ impl Inbox {
 /// An unlinked file used as a queue of bytes.
 struct Spill {
     file: File,
+    bytes_max: u64,
     read: u64,
     written: u64,
 }
 
 impl Spill {
-    fn create() -> Option<Spill> {
+    fn create(folders: &[(&str, u64)]) -> Option<Spill> {
         static COUNTER: AtomicU64 = AtomicU64::new(0);
         let number = COUNTER.fetch_add(1, Ordering::Relaxed);
-        ["/tmp", "/var/tmp"].iter().find_map(|directory| {
+        folders.iter().find_map(|(directory, bytes_max)| {
             let path = format!("{directory}/.podbay-{}-{number}", std::process::id());
             let mut options = File::options();
             let file = options.read(true).write(true).create_new(true).mode(0o600).open(&path).ok()?;
             let _ = std::fs::remove_file(&path);
-            Some(Spill { file, read: 0, written: 0 })
+            Some(Spill { file, bytes_max: *bytes_max, read: 0, written: 0 })
         })
     }
 
@@ -241,7 +294,7 @@ impl Spill {
     }
 
     fn append(&mut self, data: &[u8]) -> bool {
-        if self.written - self.read + data.len() as u64 > SPILL_BYTES_MAX {
+        if self.written - self.read + data.len() as u64 > self.bytes_max {
             return false;
         }
         let done = self.file.write_all_at(data, self.written).is_ok();
@@ -260,6 +313,9 @@ impl Spill {
             self.read = self.written;
             return None;
         }
+        // Gives its room back. Where the file system cannot, the file stays longer than what is in it.
+        let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        let _ = rustix::fs::fallocate(&self.file, hole, self.read, length as u64);
         self.read += length as u64;
         Some(Bytes::from(buffer))
     }
@@ -294,6 +350,53 @@ mod tests {
         let expected: Vec<u8> = (0..sent).flat_map(|byte| block(byte).to_vec()).collect();
         assert!(got == expected);
         assert!(matches!(inbox.take(), Some(None)));
+    }
+
+    fn connection() -> (Connection, std::os::unix::net::UnixStream) {
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        let address = "127.0.0.1:1".parse().unwrap();
+        (Connection::new(address, address, ours.into()), theirs)
+    }
+
+    #[test]
+    fn what_was_read_back_takes_no_room() {
+        use std::os::unix::fs::MetadataExt;
+        let mut spill = Spill::create(&FOLDERS).unwrap();
+        for _ in 0..3 {
+            for byte in 0..20 {
+                assert!(spill.append(&block(byte)));
+            }
+            while spill.take().is_some() && !spill.is_empty() {}
+        }
+        let kept = spill.file.metadata().unwrap().blocks() * 512;
+        assert!(kept < 1024 * 1024, "{kept} of {}", spill.written);
+    }
+
+    #[tokio::test]
+    async fn without_any_file_a_stuck_consumer_is_given_up_and_a_slow_one_is_not() {
+        static NO_FILES: Bounds = Bounds {
+            folders: &[("/proc/no/such/folder", SPILL_BYTES_MAX)],
+            patience: Duration::ZERO,
+            held_max: Duration::MAX,
+            held_alone_max: Duration::from_millis(300),
+        };
+        let (connection, client) = connection();
+        let inbox = Inbox::within(&NO_FILES);
+        while inbox.push(block(1)).is_ok() {}
+        let took = async {
+            while inbox.state().stuck_at.is_none() {
+                tokio::task::yield_now().await;
+            }
+            inbox.take()
+        };
+        let (accepted, took) = tokio::join!(inbox.accept(block(2), &connection), took);
+        assert_eq!(accepted, Accepted::Taken);
+        assert!(matches!(took, Some(Some(_))));
+        assert_eq!(inbox.accept(block(3), &connection).await, Accepted::NoRoom);
+        drop(client);
+        assert_eq!(inbox.accept(block(4), &connection).await, Accepted::Gone);
+        inbox.discard();
+        assert_eq!(inbox.accept(block(5), &connection).await, Accepted::Taken, "and forgotten");
     }
 
     #[test]

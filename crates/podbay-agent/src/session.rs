@@ -26,7 +26,7 @@ use tokio::sync::Notify;
 
 use crate::channel_io::{Outlet, STDERR};
 use crate::connection::OpenChannel;
-use crate::inbox::Inbox;
+use crate::inbox::{Accepted, HELD_MAX, Inbox};
 use crate::init::{signal_by_name, signal_name};
 use crate::process::{self, Launch, Program, Setup, may_set};
 use crate::pty::{PtyRequest, Terminal, window};
@@ -132,9 +132,13 @@ impl Session {
                     });
                 }
                 ChannelMsg::RequestSubsystem { name, .. } if name == "sftp" => return Some(Launch::Sftp),
-                ChannelMsg::Data { data } => {
-                    self.inbox.accept(data, &self.place.connection).await.then_some(())?;
-                }
+                ChannelMsg::Data { data } => match self.inbox.accept(data, &self.place.connection).await {
+                    Accepted::Taken => {}
+                    Accepted::Gone | Accepted::NoRoom => {
+                        self.outlet.close().await;
+                        return None;
+                    }
+                },
                 ChannelMsg::Eof => self.inbox.end(),
                 ChannelMsg::Close => return None,
                 _ => {}
@@ -209,12 +213,14 @@ impl Session {
             match message {
                 Some(ChannelMsg::Data { data }) => {
                     let accepted = self.inbox.accept(data, &self.place.connection);
-                    let goes_on = tokio::select! {
-                        goes_on = accepted => goes_on,
+                    let accepted = tokio::select! {
+                        accepted = accepted => accepted,
                         _ = &mut conductor => return,
                     };
-                    if !goes_on {
-                        break;
+                    match accepted {
+                        Accepted::Taken => {}
+                        Accepted::Gone => break,
+                        Accepted::NoRoom => self.give_up(process),
                     }
                 }
                 Some(ChannelMsg::Eof) => self.inbox.end(),
@@ -236,10 +242,25 @@ impl Session {
         process.signal(Signal::HUP);
         hangup.notify_one();
     }
+
+    /// Hangs a program up that does not read, in words. Its end is reported as any other; what comes
+    /// for it until then is forgotten.
+    fn give_up(&self, process: &Process) {
+        self.inbox.discard();
+        process.signal(Signal::HUP);
+        let seconds = HELD_MAX.as_secs();
+        let line = format!(
+            "podbay: the program has read nothing for {seconds} seconds or more, and there is no room for what \
+             was sent to it: it is hung up, so that the other sessions of this connection go on\r\n"
+        );
+        // It waits for the client's window, so not here, where the client is heard.
+        let outlet = Arc::clone(&self.outlet);
+        tokio::spawn(async move { outlet.send(Some(STDERR), Bytes::from(line)).await });
+    }
 }
 
 /// Takes and forgets messages until the channel ends.
-async fn drain(messages: &mut ChannelReadHalf) {
+pub(crate) async fn drain(messages: &mut ChannelReadHalf) {
     while !matches!(messages.wait().await, None | Some(ChannelMsg::Close)) {}
 }
 

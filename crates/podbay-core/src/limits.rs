@@ -7,6 +7,11 @@ use std::time::Duration;
 pub const BODY_BYTES_MAX: usize = 1024 * 1024;
 /// Largest head of a request (its first line and its headers), in bytes; more is answered 431.
 pub const HEAD_BYTES_MAX: usize = 64 * 1024;
+/// After an answer to what is no request, or too large a head: how long, and how many bytes, the
+/// client is still read, so that it gets to the answer.
+pub const REFUSED_WAIT_MAX: Duration = Duration::from_secs(2);
+/// See [`REFUSED_WAIT_MAX`].
+pub const REFUSED_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// From the start of a connection, or from the end of a reply on it, to the last byte of the next
 /// request's head: how long a connection may be idle or slow. Then it is closed.
 pub const HEAD_WAIT_MAX: Duration = Duration::from_secs(30);

@@ -3,6 +3,9 @@
 //! What a client can hold of the server without a key is bounded here. A handler is never cut off
 //! while the server runs: how long work may take is the business of who does the work.
 
+mod worded;
+
+use self::worded::Worded;
 use crate::app::App;
 use crate::http;
 use axum::Router;
@@ -105,7 +108,8 @@ async fn connection(
 ) {
     // Replies are written whole: waiting for more to send would only delay their ends.
     let _ = stream.set_nodelay(true);
-    let io = TokioIo::new(Impatient { stream, stall_max: app.tuning.reply_stall, stalled: None });
+    let impatient = Impatient { stream, stall_max: app.tuning.reply_stall, stalled: None };
+    let io = TokioIo::new(Worded::new(impatient));
     let peer = pass.peer;
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(peer);

@@ -2,10 +2,11 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::net::TcpListener;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use crate::support::{Agent, Running, children, memory, success, until};
+use crate::support::{Agent, Running, children, memory, success, text, until};
 
 const MEGABYTE: u64 = 1024 * 1024;
 /// What the server may take beyond what it takes at rest, in kilobytes.
@@ -131,4 +132,38 @@ fn an_echo_of_much_data_survives_a_pause_of_the_reader() {
     assert_eq!(got, 150 * MEGABYTE);
     let grown = memory(server, "VmHWM") - before;
     assert!(grown < GROWTH_MAX, "{grown} kB");
+}
+
+#[test]
+fn a_stuck_program_is_hung_up_where_no_folder_has_room_and_the_others_go_on() {
+    let agent = Agent::without_any_room();
+    let _shared = agent.shared_connection();
+    let neighbour = Running(agent.over("exec sleep 1000").spawn().unwrap());
+    let mut upload = agent.over("exec sleep 1001");
+    let upload = upload.stdin(zeros(&agent, 100)).stderr(Stdio::piped()).spawn().unwrap();
+    let start = Instant::now();
+    let ended = upload.wait_with_output().unwrap();
+    assert!(start.elapsed() >= Duration::from_secs(10), "{:?}", start.elapsed());
+    // OpenSSH's status for a program that was ended by a signal.
+    assert_eq!(ended.status.code(), Some(255));
+    let said = text(&ended.stderr);
+    assert!(said.starts_with("podbay: the program has read nothing for 10 seconds or more, "), "{said}");
+    assert_eq!(success(&mut agent.over("echo hello")), "hello\n");
+    assert_eq!(children(agent.server()).len(), 1, "the neighbour stays");
+    drop(neighbour);
+}
+
+#[test]
+fn a_stuck_forwarded_connection_is_closed_where_no_folder_has_room_and_the_others_go_on() {
+    let agent = Agent::without_any_room();
+    let _shared = agent.shared_connection();
+    // It is connected to, and nobody reads.
+    let stuck = TcpListener::bind("127.0.0.1:0").unwrap();
+    let _neighbour = Running(agent.over("exec sleep 1000").spawn().unwrap());
+    let mut upload = agent.client("ssh");
+    upload.arg("-S").arg(agent.path("mux")).arg("-W").arg(stuck.local_addr().unwrap().to_string()).arg("pod");
+    let mut upload = Running(upload.stdin(zeros(&agent, 100)).stdout(Stdio::null()).spawn().unwrap());
+    until("the forwarded connection to be closed", || upload.0.try_wait().unwrap());
+    assert_eq!(success(&mut agent.over("echo hello")), "hello\n");
+    assert_eq!(children(agent.server()).len(), 1, "the neighbour stays");
 }

@@ -8,7 +8,9 @@
 mod files;
 mod flow;
 mod forwarding;
+mod library;
 mod life;
 mod logins;
 mod sessions;
+mod signals;
 mod support;

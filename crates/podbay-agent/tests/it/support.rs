@@ -42,6 +42,24 @@ impl Agent {
     }
 
     pub fn with(config: &str) -> Agent {
+        Agent::started_by(Command::new(env!("CARGO_BIN_EXE_podbay-agent")), config)
+    }
+
+    /// One for which no folder can be written.
+    pub fn without_any_room() -> Agent {
+        // In a view of the file system of its own.
+        let script = r#"mount -o remount,bind,ro / || exit 1
+            for folder in /tmp /var/tmp /dev/shm; do
+                mount --bind $folder $folder && mount -o remount,bind,ro $folder || exit 1
+            done
+            exec "$0" "$@""#;
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "--propagation", "private", "/bin/sh", "-c", script]);
+        command.arg(env!("CARGO_BIN_EXE_podbay-agent"));
+        Agent::started_by(command, r#"{"shells": ["/bin/sh"]}"#)
+    }
+
+    fn started_by(mut command: Command, config: &str) -> Agent {
         let directory = tempfile::tempdir().unwrap();
         let pod = directory.path().join("pod");
         std::fs::create_dir(&pod).unwrap();
@@ -50,7 +68,7 @@ impl Agent {
         std::fs::copy(directory.path().join("id.pub"), pod.join("authorized_keys")).unwrap();
         std::fs::write(pod.join("config.json"), config).unwrap();
         let log = File::create(directory.path().join("log")).unwrap();
-        let init = Command::new(env!("CARGO_BIN_EXE_podbay-agent"))
+        let init = command
             .args(["init", "--listen", "127.0.0.1:0", "--dir"])
             .arg(&pod)
             .stdin(Stdio::null())

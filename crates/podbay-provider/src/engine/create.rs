@@ -54,6 +54,14 @@ const CAPABILITIES: [&str; 11] = [
     "SYS_CHROOT",
 ];
 
+/// Nothing for images of another user. Docker would give that user nothing either; Podman would give
+/// all of it, which makes a root by another name. Without new privileges nobody gets any later.
+fn capabilities(user: &str) -> &'static [&'static str] {
+    let name = user.split(':').next().unwrap_or_default();
+    let is_root = name.is_empty() || name == "root" || name.parse() == Ok(0);
+    if is_root { &CAPABILITIES } else { &[] }
+}
+
 /// Of the machine's own network only: any user may listen on port 22, and `ping` without raw sockets.
 const SYSCTLS: [(&str, &str); 2] =
     [("net.ipv4.ip_unprivileged_port_start", "0"), ("net.ipv4.ping_group_range", "0 65535")];
@@ -130,7 +138,7 @@ fn host_config(spec: &MachineSpec, around: Surroundings<'_>) -> HostConfig {
         }),
         security_opt: Some(vec!["no-new-privileges".to_owned()]),
         cap_drop: Some(vec!["ALL".to_owned()]),
-        cap_add: Some(CAPABILITIES.map(str::to_owned).to_vec()),
+        cap_add: Some(capabilities(&spec.image.user).iter().map(|name| (*name).to_owned()).collect()),
         sysctls: Some(SYSCTLS.map(|(name, value)| (name.to_owned(), value.to_owned())).into()),
         devices: Some(around.gpu.devices),
         device_requests: Some(around.gpu.requests).filter(|requests| !requests.is_empty()),
@@ -178,6 +186,16 @@ mod tests {
     use super::*;
     use podbay_core::PodId;
     use podbay_core::pod::ImageFact;
+
+    #[test]
+    fn only_images_of_root_have_capabilities() {
+        for user in ["", "0", "root", "0:0", "root:root", "0:1000"] {
+            assert_eq!(capabilities(user), CAPABILITIES, "{user}");
+        }
+        for user in ["1000", "app", "1000:0", "app:root", "nobody", "10"] {
+            assert!(capabilities(user).is_empty(), "{user}");
+        }
+    }
 
     #[test]
     fn a_machine_gets_what_was_ordered_and_no_more() {

@@ -3,18 +3,26 @@
 //! In this order: the URL that was given; Docker's socket, if it answers; Podman's socket, if it
 //! answers; the program `podman`, whose service we then run ourselves.
 //!
+//! A Podman that somebody else runs has a configuration of its own, and with one of its runtimes it
+//! cannot start anything on some machines. That cannot be mended through its API, which ignores
+//! what it is told of the runtime: such a service is passed over for one of our own, which has the same
+//! images and machines, or else refused with what has to change.
+//!
 //! **Limitation.** Only engines on this machine: machines get their files and the agent as mounts
 //! of local folders, which a remote engine would look for on its own disk.
 
-use super::io::Link;
-use super::limits::{PING_MAX, SERVICE_START_MAX};
+use super::io::{Kind, Link};
+use super::limits::{ASK_MAX, PING_MAX, SERVICE_START_MAX};
 use super::service::{Service, find_program};
 use super::{ConnectError, Settings};
+use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 const DOCKER_SOCKET: &str = "/var/run/docker.sock";
 const PODMAN_SOCKET: &str = "/run/podman/podman.sock";
+/// Only there where control groups of both generations are mounted.
+const HYBRID_CGROUPS: &str = "/sys/fs/cgroup/unified/cgroup.controllers";
 /// Longest path of a socket that the kernel takes.
 const SOCKET_PATH_BYTES_MAX: usize = 107;
 
@@ -30,17 +38,30 @@ async fn find_among(
 ) -> Result<(Link, Option<Service>), ConnectError> {
     if let Some(url) = &settings.url {
         let socket = local_socket(url)?;
-        let link = Link::find(&socket, PING_MAX).await;
-        return link.map(|link| (link, None)).map_err(|error| {
+        let link = Link::find(&socket, PING_MAX).await.map_err(|error| {
             ConnectError(format!(
                 "the container engine at {url} (engine.url or DOCKER_HOST) does not answer: {error}"
             ))
-        });
+        })?;
+        return match unfit(&link, Path::new(HYBRID_CGROUPS)).await {
+            Some(why) => Err(ConnectError(format!("the container engine at {url} {why}"))),
+            None => Ok((link, None)),
+        };
     }
+    let mut passed_over = None;
     for socket in sockets {
-        if let Ok(link) = Link::find(socket, PING_MAX).await {
-            return Ok((link, None));
+        let Ok(link) = Link::find(socket, PING_MAX).await else { continue };
+        match unfit(&link, Path::new(HYBRID_CGROUPS)).await {
+            Some(why) => passed_over = Some(format!("the container engine at {} {why}", socket.display())),
+            None => return Ok((link, None)),
         }
+    }
+    if let Some(why) = passed_over {
+        // Ours would have no other runtime either.
+        if podman.is_none() || find_program("runc").is_none() {
+            return Err(ConnectError(why));
+        }
+        tracing::warn!("{why}; until then podbay runs a Podman service of its own");
     }
     let Some(podman) = podman else {
         return Err(ConnectError(
@@ -50,6 +71,38 @@ async fn find_among(
         ));
     };
     run_podman(podman, settings).await
+}
+
+/// What Podman says of itself, as far as it matters here.
+#[derive(Deserialize)]
+struct Info {
+    host: Host,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Host {
+    oci_runtime: Runtime,
+}
+
+#[derive(Deserialize)]
+struct Runtime {
+    name: String,
+}
+
+/// Why an engine that answers cannot run anything on this machine, and what to do about it.
+async fn unfit(link: &Link, hybrid_cgroups: &Path) -> Option<String> {
+    if link.kind != Kind::Podman || !hybrid_cgroups.exists() {
+        return None;
+    }
+    // An engine that does not say is taken as it is.
+    let info: Info = link.request("GET", "/libpod/info", ASK_MAX).await.ok()?.json().ok()?;
+    (info.host.oci_runtime.name == "crun").then(|| {
+        "is a Podman with the runtime crun, which refuses machines like this one, where control groups of both \
+         generations are mounted: install runc, write the two lines `[engine]` and `runtime = \"runc\"` into \
+         /etc/containers/containers.conf.d/runc.conf, and restart that service"
+            .to_owned()
+    })
 }
 
 /// The socket of a URL such as `unix:///var/run/docker.sock`.
@@ -92,6 +145,42 @@ async fn run_podman(podman: PathBuf, settings: &Settings) -> Result<(Link, Optio
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    /// A Podman's answers with that runtime, on a socket in `folder`.
+    async fn podman(folder: &Path, runtime: &str) -> Link {
+        let socket = folder.join("podman.sock");
+        let listener = tokio::net::UnixListener::bind(&socket).unwrap();
+        let info =
+            format!(r#"{{"host":{{"arch":"amd64","ociRuntime":{{"name":"{runtime}","path":"/x"}}}}}}"#);
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut head = [0; 1024];
+                let count = stream.read(&mut head).await.unwrap();
+                let asked = String::from_utf8_lossy(&head[..count]).into_owned();
+                let body = if asked.contains("/libpod/info ") { info.as_str() } else { "OK" };
+                let reply = format!("HTTP/1.0 200 OK\r\nLibpod-Api-Version: 4.3.1\r\n\r\n{body}");
+                stream.write_all(reply.as_bytes()).await.unwrap();
+            }
+        });
+        Link::find(&socket, PING_MAX).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_podman_whose_runtime_refuses_this_machine_is_told_apart() {
+        let folder = std::env::temp_dir().join(format!("podbay-find-{}", std::process::id()));
+        for (runtime, hybrid, expected) in
+            [("crun", true, true), ("crun", false, false), ("runc", true, false)]
+        {
+            std::fs::create_dir_all(&folder).unwrap();
+            let link = podman(&folder, runtime).await;
+            let marker = if hybrid { folder.clone() } else { folder.join("nothing") };
+            let why = unfit(&link, &marker).await;
+            assert_eq!(why.is_some(), expected, "{runtime}, hybrid: {hybrid}");
+            assert!(why.is_none_or(|why| why.contains("`runtime = \"runc\"`")));
+            std::fs::remove_dir_all(&folder).unwrap();
+        }
+    }
 
     fn settings(url: Option<&str>) -> Settings {
         Settings {

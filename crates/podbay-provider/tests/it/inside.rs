@@ -35,7 +35,8 @@ done
 exit 7
 "#;
 
-const GREET: &str = "id; while :; do echo 'hello from inside' | nc -l -p 22; done";
+const GREET: &str =
+    "grep CapEff /proc/self/status; id; while :; do echo 'hello from inside' | nc -l -p 22; done";
 
 fn file(name: &'static str, text: &str) -> File {
     File { name, bytes: text.as_bytes().to_vec() }
@@ -131,7 +132,9 @@ async fn look_around(provider: &dyn Provider, ground: &Ground) {
     }
     let last = provider.machine_logs(&spec.name, 1).await.expect("logs of what has ended");
     assert_eq!(last.lines.len(), 1);
-    assert!(last.lines[0].at.is_some());
+    let newest = &last.lines[0];
+    assert_eq!((newest.text.as_str(), newest.stderr), ("keys are new", false), "{last:?}");
+    assert!(newest.at.is_some());
     provider.machine_remove(&spec.name).await.expect("remove");
 }
 
@@ -150,7 +153,7 @@ async fn dial(provider: &dyn Provider, ground: &Ground, nonroot: &str) {
     }
     assert!(provider.dial(&spec.name, 1).await.is_err(), "nobody listens there");
     let text = logs_until(provider, &spec.name, "uid=1000").await;
-    assert!(text.contains("uid=1000"), "{text}");
+    assert!(text.contains("CapEff:\t0000000000000000"), "a root by another name: {text}");
     provider.machine_remove(&spec.name).await.expect("remove");
     assert!(provider.dial_published(spec.bind, port).await.is_err(), "the port is closed");
 }

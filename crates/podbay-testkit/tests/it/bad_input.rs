@@ -173,17 +173,51 @@ async fn more_ids_than_one_call_may_name_are_refused() {
     assert_eq!(ada.get("/api/v1/pods/status?pod_ids=%00&pod_ids=../x").await.ok()["data"], json!([]));
 
     // Ten thousand do not fit into an address at all: the connection answers before any route.
+    let request = format!("GET {} HTTP/1.1\r\nhost: x\r\n\r\n", query(10_000));
+    let reply = over_a_connection(&server, request).await;
+    assert!(reply.starts_with("HTTP/1.1 431 Request Header Fields Too Large\r\n"), "{reply}");
+    let too_long = "the address and the headers of a request may have 65536 bytes together, and 100 headers";
+    assert_eq!(reply.split_once("\r\n\r\n").unwrap().1, json!({ "detail": too_long }).to_string());
+}
+
+/// What a connection gives for these bytes until its end.
+async fn over_a_connection(server: &TestServer, request: String) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut stream = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let serving =
         tokio::spawn(podbay_server::connections::serve(server.app.clone(), listener, std::future::pending()));
-    let request = format!("GET {} HTTP/1.1\r\nhost: x\r\n\r\n", query(10_000));
+    // All of it is taken, so that the answer is not lost to a reset.
     stream.write_all(request.as_bytes()).await.unwrap();
-    let mut head = [0; 24];
-    stream.read_exact(&mut head).await.unwrap();
-    let head = String::from_utf8_lossy(&head);
-    assert!(head.starts_with("HTTP/1.1 414") || head.starts_with("HTTP/1.1 431"), "{head}");
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).await.unwrap();
     serving.abort();
+    reply
+}
+
+#[tokio::test]
+async fn what_is_no_request_is_answered_like_every_other_error() {
+    let server = TestServer::new().await;
+    let no_request = json!({ "detail": "this is no valid HTTP/1.1 request" });
+    let too_long = "the address and the headers of a request may have 65536 bytes together, and 100 headers";
+    let too_long = json!({ "detail": too_long });
+    let many = (0..101).map(|number| format!("x-{number}: y\r\n")).collect::<String>();
+    for (request, status, body) in [
+        ("hello\r\n\r\n".to_owned(), "400 Bad Request", &no_request),
+        ("GET /healthz HTTP/7.5\r\n\r\n".to_owned(), "400 Bad Request", &no_request),
+        (format!("GET /healthz HTTP/1.1\r\n{many}\r\n"), "431 Request Header Fields Too Large", &too_long),
+        (
+            format!("GET /healthz HTTP/1.1\r\nx: {}\r\n\r\n", "y".repeat(3_000_000)),
+            "431 Request Header Fields Too Large",
+            &too_long,
+        ),
+    ] {
+        let reply = over_a_connection(&server, request).await;
+        let (head, said) = reply.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with(&format!("HTTP/1.1 {status}\r\n")), "{reply}");
+        assert!(head.contains("content-type: application/json"), "{reply}");
+        assert!(head.contains(&format!("content-length: {}", said.len())), "{reply}");
+        assert_eq!(said, body.to_string());
+    }
 }
 
 #[tokio::test]

@@ -79,16 +79,19 @@ async fn an_engine_that_stops_in_the_middle_costs_time_and_no_attempt() {
 #[tokio::test]
 async fn an_image_that_cannot_be_had_ends_at_once_and_holds_nothing() {
     let server = TestServer::new().await;
-    for (image, word) in
-        [(Image::missing(), "base:latest"), (Image::denied(), "credentials"), (Image::bad(), "reference")]
-    {
+    for (image, reason) in [
+        (Image::missing(), "there is no image localhost/podbay/base:latest"),
+        (Image::denied(), "the registry does not give localhost/podbay/base:latest to these credentials"),
+        (Image::bad(), "localhost/podbay/base:latest is no image reference"),
+        (Image::default().only_for("s390x"), "localhost/podbay/base:latest does not exist for amd64"),
+    ] {
         server.world.image("localhost/podbay/base:latest", image);
         let (ada, id) = order(&server).await;
         server.settle().await;
         let pod = show(&ada, &id).await;
         assert_eq!((&pod["status"], &pod["installationStatus"]), (&json!("ERROR"), &json!("ERROR")));
         let failure = pod["installationFailure"].as_str().unwrap();
-        assert!(failure.contains(word), "{failure} does not mention {word}");
+        assert_eq!(failure, reason);
         assert_eq!(server.row(&id).await.attempt, 1, "{failure}");
         assert!(server.row(&id).await.placement.is_none(), "a failed pod holds nothing");
         server.clear().await;

@@ -190,3 +190,42 @@ async fn whoami_and_offers_have_what_clients_require() {
     assert!(ada.get("/api/v1/availability/").await.ok()["CPU_NODE"].is_array());
     assert!(ada.get("/api/v1/availability/gpus?regions=mars").await.error(422).starts_with("query.regions"));
 }
+
+#[tokio::test]
+async fn the_log_has_the_newest_lines_and_how_the_command_ended() {
+    let server = TestServer::new().await;
+    let (ada, id) = made(&server).await;
+    let log = async |word: &str, query: &str| ada.get(&format!("/api/v1/pods/{id}/{word}{query}")).await;
+    assert_eq!(log("log", "").await.ok(), json!({ "logs": [] }), "there is nothing that could write");
+    server.settle().await;
+    let name = server.world.machines()[0].spec.name.clone();
+    server.world.machine_print(&name, "epoch 1", false);
+    let written = server.clock.now();
+    server.clock.advance(Duration::from_millis(1500));
+    server.world.machine_print(&name, "epoch 2", false);
+    // As the agent reports it; the pod goes on.
+    server.world.machine_print(&name, "podbay: command exited with status 7", true);
+    let line = |milliseconds: u64, stream: &str, line: &str| {
+        let at = written.plus(Duration::from_millis(milliseconds)).to_string();
+        json!({ "timestamp": at, "stream": stream, "line": line })
+    };
+    let newest =
+        [line(1500, "stdout", "epoch 2"), line(1500, "stderr", "podbay: command exited with status 7")];
+    for word in ["log", "log/", "logs", "logs/"] {
+        assert_eq!(log(word, "?tail=2").await.ok(), json!({ "logs": newest }), "{word}");
+        assert_eq!(log(word, "?tail=0").await.ok(), json!({ "logs": [] }), "{word}");
+    }
+    let all = [&[line(0, "stdout", "epoch 1")], &newest[..]].concat();
+    assert_eq!(log("log", "").await.ok(), json!({ "logs": all }));
+    assert_eq!(status(&ada, &id).await["status"], "ACTIVE");
+
+    server.world.engine_down(server.clock.now().plus(Duration::from_secs(50)));
+    for word in ["log", "logs/"] {
+        let text = log(word, "?tail=2").await.error(503);
+        assert_eq!(text, "the container engine does not answer; try again later");
+    }
+    server.clock.advance(Duration::from_secs(51));
+    assert_eq!(log("log", "?tail=2").await.ok(), json!({ "logs": newest }));
+    let bea = server.user("bea").await;
+    assert_eq!(bea.get(&format!("/api/v1/pods/{id}/log")).await.error(404), "Not found");
+}

@@ -123,6 +123,15 @@ impl Real {
 
     /// Containers of this installation, by the engine's own program.
     pub async fn containers(&self) -> Vec<Value> {
+        self.ours(&["ps", "--all", "--quiet", "--no-trunc"], &["inspect"]).await
+    }
+
+    /// Volumes of this installation, by the engine's own program.
+    pub async fn volumes(&self) -> Vec<Value> {
+        self.ours(&["volume", "ls", "--quiet"], &["volume", "inspect"]).await
+    }
+
+    async fn ours(&self, list: &[&str], inspect: &[&str]) -> Vec<Value> {
         let fresh = podbay_core::InstallId::from_bits(0);
         let url = self.data().join("podbay.db").display().to_string();
         let store = Store::open(&Settings::at(url)).await.unwrap();
@@ -133,12 +142,12 @@ impl Real {
             .await
             .unwrap();
         let filter = format!("label=podbay.install={install}");
-        let ids = engine(&["ps", "--all", "--quiet", "--no-trunc", "--filter", &filter]);
+        let ids = engine(&[list, &["--filter", &filter]].concat());
         let ids: Vec<&str> = ids.split_whitespace().collect();
         if ids.is_empty() {
             return Vec::new();
         }
-        serde_json::from_str(&engine(&[&["inspect"], &ids[..]].concat())).unwrap()
+        serde_json::from_str(&engine(&[inspect, &ids[..]].concat())).unwrap()
     }
 }
 

@@ -5,5 +5,7 @@
 
 mod crash;
 mod harness;
+mod images;
 mod life;
+mod openssh;
 mod start;
