@@ -6,11 +6,17 @@ use podbay_core::permission::Scopes;
 use podbay_core::published::UserRole;
 use podbay_store::{ApiKeyRecord, Page, StoreError, Tx, User};
 
-/// A new user and a first full key, neither of them stored.
-pub(super) fn make(app: &App, name: String, email: String, role: UserRole) -> (User, ApiKey, ApiKeyRecord) {
+/// A new user and the record of a first full key, neither of them stored.
+pub(super) fn make(
+    app: &App,
+    key: &ApiKey,
+    name: String,
+    email: String,
+    role: UserRole,
+) -> (User, ApiKeyRecord) {
     let user = User { id: app.chance.user_id(), name, email, slug: None, role, created_at: app.now() };
-    let (key, record) = api_keys::make(app, user.id.clone(), "first key".into(), Scopes::FULL, None);
-    (user, key, record)
+    let record = api_keys::record(app, key, user.id.clone(), "first key".into(), Scopes::FULL, None);
+    (user, record)
 }
 
 /// Stores both.
@@ -89,7 +95,8 @@ pub async fn user_create(
     email: String,
 ) -> Result<(User, ApiKey), Error> {
     owner_only(app, actor).await?;
-    let (user, key, record) = make(app, name, email, UserRole::User);
+    let key = app.chance.api_key();
+    let (user, record) = make(app, &key, name, email, UserRole::User);
     let made = app.write_once(actor, move |tx| {
         Box::pin(async move {
             insert(tx, &user, &record).await?;
