@@ -5,6 +5,7 @@ use podbay_core::key::ApiKey;
 use podbay_core::permission::Scopes;
 use podbay_core::published::UserRole;
 use podbay_store::{ApiKeyRecord, Page, StoreError, Tx, User};
+use unicode_security::skeleton;
 
 /// A new user and the record of a first full key, neither of them stored.
 pub(super) fn make(
@@ -23,6 +24,13 @@ pub(super) fn make(
 pub(super) async fn insert(tx: &mut Tx, user: &User, key: &ApiKeyRecord) -> Result<(), Error> {
     if tx.user_find_by_name(&user.name).await?.is_some() {
         return Err(Error::Conflict("this user name is taken; choose another".into()));
+    }
+    tx.user_names_lock().await?;
+    let looks = |name: &str| skeleton(name).collect::<String>();
+    let look = looks(&user.name);
+    if let Some(other) = tx.user_list().await?.into_iter().find(|other| looks(&other.name) == look) {
+        let text = format!("this user name looks like {}, which is taken; choose another", other.name);
+        return Err(Error::Conflict(text));
     }
     tx.user_insert(user).await?;
     Ok(tx.api_key_insert(key).await?)

@@ -97,7 +97,7 @@ async fn call_disks(client: &Client) {
 
 async fn call_logins_and_catalogs(client: &Client) {
     let code = LoginCode::from_bits(7);
-    client.login_begin(&BeginLogin { encryption_public_key: "k".into() }).await.unwrap_err();
+    client.login_begin(&BeginLogin { encryption_public_key: "k".into(), limits: None }).await.unwrap_err();
     client.login_status(code.as_str()).await.unwrap_err();
     let approval = ApproveLogin { challenge: code.clone(), scopes: None, expires_at: None };
     client.login_approve(&approval).await.unwrap_err();

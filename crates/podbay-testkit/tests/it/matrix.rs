@@ -8,7 +8,7 @@ use podbay_testkit::{Client, TestServer};
 use serde_json::{Value, json};
 
 /// The path to a thing of that kind which belongs to the client.
-async fn own(server: &TestServer, client: &Client, path: &str, nth: usize) -> String {
+pub(crate) async fn own(server: &TestServer, client: &Client, path: &str, nth: usize) -> String {
     if !path.contains('{') {
         return path.to_owned();
     }
