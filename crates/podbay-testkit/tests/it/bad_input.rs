@@ -351,7 +351,11 @@ async fn parameters_that_a_route_does_not_know_are_ignored() {
         let path = crate::matrix::own(&server, &owner, route.path, nth).await;
         let plain = owner.get(&path).await;
         let with = owner.get(&format!("{path}?{}&&=&color", query.join("&"))).await;
-        assert_eq!((with.status, with.text), (plain.status, plain.text), "{path}");
+        assert_eq!(with.status, plain.status, "{path}");
+        // These two count how often there was an audit.
+        if !["/api/v1/audit", "/metrics"].contains(&route.path) {
+            assert_eq!(with.text, plain.text, "{path}");
+        }
         server.clear().await;
     }
 }
