@@ -1,7 +1,9 @@
 //! What can be ordered, and for how much.
 
 use crate::term::{Term, null_as_default};
-use podbay_core::published::{GpuType, ImageName, ProviderType, Region, Security, Socket, StockStatus};
+use podbay_core::published::{
+    Currency, GpuType, ImageName, ProviderType, Region, Security, Socket, StockStatus,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -132,9 +134,9 @@ pub struct Prices {
     pub community_price: Option<f64>,
     /// Whether it may change while a pod runs.
     pub is_variable: Option<bool>,
-    /// `USD` or `EUR`.
-    #[cfg_attr(feature = "openapi", schemars(with = "String"))]
-    pub currency: Option<String>,
+    /// Of all prices here.
+    #[cfg_attr(feature = "openapi", schemars(with = "Term<Currency>"))]
+    pub currency: Option<Term<Currency>>,
 }
 
 impl Prices {

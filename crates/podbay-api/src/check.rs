@@ -6,6 +6,7 @@
 use crate::error::{FIELD_ERRORS_MAX, FieldError};
 use podbay_core::limits;
 use serde_json::{Map, Value};
+use unicode_script::{Script, UnicodeScript};
 
 /// A checked value, or what is wrong with it.
 pub(crate) type Outcome<T> = Result<T, Wrong>;
@@ -225,17 +226,43 @@ pub(crate) fn text(value: &Value) -> Outcome<String> {
     Ok(text.to_owned())
 }
 
-/// Characters that nobody sees, but that make two names look alike or text read in another order.
+/// Characters that nobody sees, but that make two names look alike or text read in another order: all that
+/// Unicode calls ignorable by default, and the pattern of Braille without a dot.
 fn is_deceptive(character: char) -> bool {
     matches!(character,
-        '\u{ad}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
-        | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}'
-        | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
+        | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+        | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// A short string of printable characters that is not blank.
-pub(crate) fn name(value: &Value) -> Outcome<String> {
+/// Alphabets with letters that look like those of another one.
+const LOOK_ALIKES: [Script; 5] =
+    [Script::Latin, Script::Greek, Script::Cyrillic, Script::Armenian, Script::Cherokee];
+
+/// Whether a word has letters of two alphabets that look alike: nobody writes such a word, and nobody can tell it
+/// from the one that it imitates.
+fn is_mixed(word: &str) -> bool {
+    let mut alphabets = word.chars().map(|letter| letter.script()).filter(|one| LOOK_ALIKES.contains(one));
+    let first = alphabets.next();
+    alphabets.any(|one| Some(one) != first)
+}
+
+/// What a person reads and tells from others: a short string of printable characters.
+pub(crate) fn label(value: &Value) -> Outcome<String> {
     let text = text(value)?;
+    if text.split(|letter: char| !letter.is_alphanumeric()).any(is_mixed) {
+        let msg =
+            "must not mix letters of alphabets that look alike, such as Latin and Cyrillic, in one word";
+        return Err(wrong("string_pattern_mismatch", msg));
+    }
+    Ok(text)
+}
+
+/// The same, and not blank.
+pub(crate) fn name(value: &Value) -> Outcome<String> {
+    let text = label(value)?;
     if text.trim().is_empty() {
         return Err(wrong("string_too_short", "must not be empty"));
     }

@@ -1,6 +1,6 @@
 //! Persistent disks: orders, changes, and what a server tells of them.
 
-use crate::check::{Fields, count, name, one_of, parse, text, wrong};
+use crate::check::{Fields, count, label, name, one_of, parse, text, wrong};
 use crate::error::FieldError;
 use crate::pods::{ProviderRef, TeamRef};
 use crate::term::{Term, null_as_default};
@@ -17,6 +17,7 @@ pub struct Disk {
     /// Id: letters and digits only.
     pub id: String,
     /// Display name; not unique.
+    #[cfg_attr(feature = "openapi", schemars(length(max = limits::NAME_CHARS_MAX)))]
     pub name: String,
     /// When it was ordered.
     pub created_at: String,
@@ -25,6 +26,7 @@ pub struct Disk {
     /// When it ended.
     pub terminated_at: Option<String>,
     /// Where in its life it is: the words are those of pods.
+    #[cfg_attr(feature = "openapi", schemars(with = "Term<crate::contract::DiskStatus>"))]
     pub status: Term<PodStatus>,
     /// Provider.
     pub provider_type: Term<ProviderType>,
@@ -99,6 +101,7 @@ pub struct DiskRequest {
     #[cfg_attr(feature = "openapi", schemars(range(min = 1, max = limits::SIZE_MAX)))]
     pub size: u32,
     /// Display name; the server makes one up if there is none.
+    #[cfg_attr(feature = "openapi", schemars(length(max = limits::NAME_CHARS_MAX)))]
     pub name: Option<String>,
     /// Country of the offer.
     pub country: Option<String>,
@@ -129,7 +132,7 @@ impl CreateDisk {
 
 fn disk(fields: &mut Fields<'_>) -> Option<DiskRequest> {
     let size = fields.required("size", count(limits::SIZE_MAX));
-    let name = fields.optional("name", text).filter(|name| !name.trim().is_empty());
+    let name = fields.optional("name", label).filter(|name| !name.trim().is_empty());
     let country = fields.optional("country", text);
     let cloud_id = fields.optional("cloudId", text);
     let data_center_id = fields.optional("dataCenterId", text);
@@ -142,6 +145,7 @@ fn disk(fields: &mut Fields<'_>) -> Option<DiskRequest> {
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct PatchDisk {
     /// New name.
+    #[cfg_attr(feature = "openapi", schemars(length(min = 1, max = limits::NAME_CHARS_MAX)))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// New size in GB; not smaller than the present one (an addition).

@@ -7,7 +7,7 @@ use crate::error::FieldError;
 use podbay_core::permission::Scopes;
 use podbay_core::{LoginCode, Timestamp, limits};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// What a program sends first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -17,11 +17,13 @@ pub struct BeginLogin {
     /// RSA public key in PEM (SubjectPublicKeyInfo), for which the API key will be sealed.
     #[cfg_attr(feature = "openapi", schemars(length(max = limits::LOGIN_KEY_BYTES_MAX)))]
     pub encryption_public_key: String,
+    /// What the key may do to sandboxes and tunnels. There are none here, so there is nothing to limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limits: Option<Map<String, Value>>,
 }
 
 impl BeginLogin {
-    /// Reads a body. Published clients may ask for `limits` on sandboxes and tunnels; there are none
-    /// here, so there is nothing to limit.
+    /// Reads a body.
     ///
     /// # Errors
     /// Every field that is wrong.
@@ -30,7 +32,8 @@ impl BeginLogin {
             let pem = |value: &Value| text_bytes(value, limits::LOGIN_KEY_BYTES_MAX);
             let encryption_public_key = fields.required("encryptionPublicKey", pem);
             fields.optional_object("limits", |_| Some(()));
-            Some(Self { encryption_public_key: encryption_public_key? })
+            let limits = body["limits"].as_object().cloned();
+            Some(Self { encryption_public_key: encryption_public_key?, limits })
         })
     }
 }

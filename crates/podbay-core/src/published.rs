@@ -97,6 +97,12 @@ wire_enum! {
     StockStatus {
         Available = "Available", Low = "Low", Medium = "Medium", High = "High", Unavailable = "Unavailable",
     }
+    /// `AttachableResourceType`.
+    AttachableType { Disk = "DISK", }
+    /// `AttachableResourceStatus`.
+    AttachableStatus { Unattached = "UNATTACHED", Attached = "ATTACHED", Mounted = "MOUNTED", }
+    /// `Currency`.
+    Currency { Usd = "USD", Eur = "EUR", }
     /// `UserRoleEnum`.
     UserRole { Admin = "ADMIN", Manager = "MANAGER", User = "USER", }
     /// `TeamRoleEnum`. An ADMIN invites, removes, and deletes every resource of the team.

@@ -220,6 +220,14 @@ impl Tx {
         opt!(self, UserRow, "SELECT * FROM users WHERE name = $1", name)?.map(User::try_from).transpose()
     }
 
+    /// Holds everybody else who wants to add a user up until the transaction ends.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub async fn user_names_lock(&mut self) -> Result<()> {
+        self.lock_name("user names").await
+    }
+
     /// All users, oldest first.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use crate::pod::{Lines, lines, pods};
 use crate::{Result, SshKeyRecord, Tx, all, exec, opt};
 use podbay_core::pod::{Pod, Sharing};
-use podbay_core::{PodId, TeamId, UserId};
+use podbay_core::{PodId, SshKeyId, TeamId, UserId};
 
 impl Tx {
     /// Writes with whom a pod that has just been added is shared.
@@ -26,25 +26,41 @@ impl Tx {
         Ok(())
     }
 
-    /// The SSH keys that a pod lets in now, oldest first: of its maker, or, for a team's pod, of
-    /// those members who made it or whom it is shared with.
+    /// Makes a new pod let in only this one of its maker's keys.
+    ///
+    /// # Errors
+    /// [`crate::StoreError::Conflict`] if one was chosen before.
+    pub async fn pod_choose_ssh_key(&mut self, pod: &PodId, key: &SshKeyId) -> Result<()> {
+        let sql = "INSERT INTO pod_keys (pod_id, ssh_key_id) VALUES ($1, $2)";
+        exec!(self, sql, pod.as_str(), key.as_str())?;
+        Ok(())
+    }
+
+    /// The SSH keys that a pod lets in now, oldest first: of its maker (all of them, or the chosen one), or, for a
+    /// team's pod, of those members who made it or whom it is shared with.
     ///
     /// # Errors
     /// The database refuses.
     pub async fn ssh_key_list_of_pod(&mut self, pod: &Pod) -> Result<Vec<SshKeyRecord>> {
-        if pod.team_id.is_none() {
-            return self.ssh_key_all(&pod.user_id).await;
+        let mut keys = if pod.team_id.is_none() {
+            self.ssh_key_all(&pod.user_id).await?
+        } else {
+            let rows = all!(
+                self,
+                crate::account::SshKeyRow,
+                "SELECT k.* FROM pods p JOIN team_members m ON m.team_id = p.team_id \
+                 JOIN ssh_keys k ON k.user_id = m.user_id WHERE p.id = $1 AND (m.user_id = p.user_id \
+                 OR p.shared_with_team OR m.user_id IN (SELECT user_id FROM pod_members WHERE pod_id = p.id)) \
+                 ORDER BY k.created_at, k.id",
+                pod.id.as_str()
+            )?;
+            rows.into_iter().map(SshKeyRecord::from).collect()
+        };
+        let sql = "SELECT ssh_key_id FROM pod_keys WHERE pod_id = $1";
+        if let Some((chosen,)) = opt!(self, (String,), sql, pod.id.as_str())? {
+            keys.retain(|key| key.user_id != pod.user_id || key.id.as_str() == chosen);
         }
-        let rows = all!(
-            self,
-            crate::account::SshKeyRow,
-            "SELECT k.* FROM pods p JOIN team_members m ON m.team_id = p.team_id \
-             JOIN ssh_keys k ON k.user_id = m.user_id WHERE p.id = $1 AND (m.user_id = p.user_id \
-             OR p.shared_with_team OR m.user_id IN (SELECT user_id FROM pod_members WHERE pod_id = p.id)) \
-             ORDER BY k.created_at, k.id",
-            pod.id.as_str()
-        )?;
-        Ok(rows.into_iter().map(SshKeyRecord::from).collect())
+        Ok(keys)
     }
 
     /// All live pods that may hold SSH keys of a user: a pod that does is among them.

@@ -12,8 +12,7 @@ use crate::teams::{
     AcceptInvitation, CreateTeam, Invitation, InvitationCreated, Invite, Joined, Member, SetRole, Team,
     UpdateTeam,
 };
-use crate::users::{CreateUser, SetSlug, User, UserCreated, WhoAmI};
-use futures_util::stream::TryStreamExt;
+use crate::users::{CreateUser, SetSlug, UserCreated, WhoAmI};
 use reqwest::Method;
 
 impl Client {
@@ -22,14 +21,14 @@ impl Client {
         Ok(self.get::<Data<WhoAmI>>(&["user", "whoami"], &[]).await?.data)
     }
 
+    /// The same in the name of a team that the user must be in.
+    pub async fn whoami_in(&self, team: &str) -> Result<WhoAmI, Error> {
+        Ok(self.get::<Data<WhoAmI>>(&["user", "whoami"], &[("teamId", team.to_owned())]).await?.data)
+    }
+
     /// Gives the caller a name in addresses.
     pub async fn user_set_slug(&self, slug: &SetSlug) -> Result<WhoAmI, Error> {
         Ok(self.call::<Data<WhoAmI>>(Method::PATCH, &["user", "slug"], &[], Some(slug)).await?.data)
-    }
-
-    /// All users of the installation.
-    pub async fn users(&self) -> Result<Vec<User>, Error> {
-        self.rows(&["users"], Vec::new()).try_collect().await
     }
 
     /// What the server's own auditor finds now; for the owner of the installation.
@@ -42,12 +41,18 @@ impl Client {
         self.call(Method::POST, &["users"], &[], Some(user)).await
     }
 
-    /// The caller's teams.
-    pub async fn teams(&self) -> Result<Vec<Team>, Error> {
-        self.rows(&["user", "teams"], Vec::new()).try_collect().await
-    }
-
     /// Makes a team.
+    ///
+    /// ```no_run
+    /// use podbay_api::teams::{CreateTeam, Invite};
+    ///
+    /// # async fn example(client: podbay_api::client::Client) -> Result<(), podbay_api::client::Error> {
+    /// let team = client.team_create(&CreateTeam { name: "research".into(), slug: None }).await?;
+    /// let invite = Invite { role: None, email: None, expires_in_hours: Some(24) };
+    /// println!("podbay join {}", client.invite(&team.team_id, &invite).await?.code);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn team_create(&self, team: &CreateTeam) -> Result<Team, Error> {
         self.call(Method::POST, &["teams"], &[], Some(team)).await
     }
@@ -60,11 +65,6 @@ impl Client {
     /// Deletes a team.
     pub async fn team_delete(&self, id: &str) -> Result<(), Error> {
         self.call::<Empty>(Method::DELETE, &["teams", id], &[], NOTHING).await.map(|_| ())
-    }
-
-    /// A team's members.
-    pub async fn team_members(&self, id: &str) -> Result<Vec<Member>, Error> {
-        self.rows(&["teams", id, "members"], Vec::new()).try_collect().await
     }
 
     /// Gives a member another role.
@@ -122,6 +122,22 @@ impl Client {
     }
 
     /// Begins a login. Needs no key.
+    ///
+    /// ```no_run
+    /// use podbay_api::client::Client;
+    /// use podbay_api::logins::BeginLogin;
+    ///
+    /// # async fn example(encryption_public_key: String) -> Result<(), podbay_api::client::Error> {
+    /// let server = "http://127.0.0.1:8080";
+    /// let request = BeginLogin { encryption_public_key, limits: None };
+    /// let begun = Client::new(server, None)?.login_begin(&request).await?;
+    /// println!("approve it: podbay login-approve {}", begun.challenge);
+    /// let login = Client::new(server, Some(&begun.status_auth_token))?;
+    /// let sealed = login.login_status(&begun.challenge).await?.result;
+    /// println!("{}", if sealed.is_some() { "approved" } else { "ask again in a moment" });
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn login_begin(&self, request: &BeginLogin) -> Result<LoginBegun, Error> {
         self.call(Method::POST, &["auth_challenge", "generate"], &[], Some(request)).await
     }

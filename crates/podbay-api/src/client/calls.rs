@@ -62,6 +62,25 @@ impl OfferFilter {
     }
 }
 
+/// Which offers of persistent disks to list; everything that is not set lets all pass.
+#[derive(Clone, Debug, Default)]
+pub struct DiskOfferFilter {
+    /// Regions, any of them.
+    pub regions: Vec<String>,
+    /// Data centre.
+    pub data_center_id: Option<String>,
+    /// Offer.
+    pub cloud_id: Option<String>,
+}
+
+impl DiskOfferFilter {
+    fn pairs(&self) -> Vec<(&'static str, String)> {
+        let one = [("data_center_id", &self.data_center_id), ("cloud_id", &self.cloud_id)];
+        let one = one.into_iter().filter_map(|(key, value)| Some((key, value.clone()?)));
+        one.chain(self.regions.iter().map(|region| ("regions", region.clone()))).collect()
+    }
+}
+
 /// What the history is sorted by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SortBy {
@@ -126,21 +145,6 @@ impl Client {
         query: &[(&str, String)],
     ) -> Result<T, Error> {
         self.call(Method::GET, segments, query, NOTHING).await
-    }
-
-    /// All rows of a list that is cut by offset and limit.
-    pub(super) fn rows<'a, T: DeserializeOwned + 'a>(
-        &'a self,
-        segments: &'a [&'a str],
-        query: Vec<(&'static str, String)>,
-    ) -> impl Stream<Item = Result<T, Error>> + 'a {
-        pages(move |_, read| {
-            let query = [query.clone(), part(read, limits::PAGE_LIMIT_MAX)].concat();
-            async move {
-                let page: OffsetPage<T> = self.get(segments, &query).await?;
-                Ok((page.data, page.total_count))
-            }
-        })
     }
 
     /// Live pods, one part of them.
@@ -214,6 +218,21 @@ impl Client {
     }
 
     /// Pods that have ended, from the first one on, whatever offset and limit say.
+    ///
+    /// ```no_run
+    /// use futures_util::TryStreamExt;
+    /// use podbay_api::client::{HistoryQuery, SortBy, SortOrder};
+    ///
+    /// # async fn example(client: podbay_api::client::Client) -> Result<(), podbay_api::client::Error> {
+    /// let (sort_by, sort_order) = (SortBy::CreatedAt, SortOrder::Ascending);
+    /// let query = HistoryQuery { sort_by, sort_order, ..HistoryQuery::default() };
+    /// let mut ended = std::pin::pin!(client.pod_history_stream(&query));
+    /// while let Some(pod) = ended.try_next().await? {
+    ///     println!("{} has cost {} dollars", pod.name, pod.total_billed_price);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn pod_history_stream(
         &self,
         query: &HistoryQuery,
@@ -242,22 +261,6 @@ impl Client {
         self.offer_page("gpus", filter, page, page_size).await
     }
 
-    /// All offers of one machine.
-    pub async fn offers_all(&self, filter: &OfferFilter) -> Result<Vec<GpuAvailability>, Error> {
-        self.offers_stream(filter).try_collect().await
-    }
-
-    /// All offers of one machine, one after the other.
-    pub fn offers_stream<'a>(
-        &'a self,
-        filter: &'a OfferFilter,
-    ) -> impl Stream<Item = Result<GpuAvailability, Error>> + 'a {
-        pages(move |number, _| async move {
-            let page = self.offers(filter, number, limits::PAGE_SIZE_MAX).await?;
-            Ok((page.items, page.total_count))
-        })
-    }
-
     /// One page of the offers of several machines, counted from 1.
     pub async fn offers_multi_node(
         &self,
@@ -275,14 +278,17 @@ impl Client {
         page: u32,
         page_size: u32,
     ) -> Result<NumberedPage<GpuAvailability>, Error> {
-        let mut query = filter.pairs();
-        query.extend([("page", page.to_string()), ("page_size", page_size.to_string())]);
-        self.get(&["availability", list], &query).await
+        self.get(&["availability", list], &[filter.pairs(), numbered(page, page_size)].concat()).await
     }
 
-    /// Offers by GPU type: the legacy form.
-    pub async fn offer_map(&self, filter: &OfferFilter) -> Result<OfferMap, Error> {
-        self.get(&["availability", ""], &filter.pairs()).await
+    /// One page of the offers by GPU type: the legacy form, whose pages may be longer.
+    pub async fn offer_map(
+        &self,
+        filter: &OfferFilter,
+        page: u32,
+        page_size: u32,
+    ) -> Result<OfferMap, Error> {
+        self.get(&["availability", ""], &[filter.pairs(), numbered(page, page_size)].concat()).await
     }
 
     /// Prices by GPU type, count and region.
@@ -290,15 +296,14 @@ impl Client {
         self.get(&["availability", "gpu-summary"], &[]).await
     }
 
-    /// Offers of persistent disks.
-    pub async fn disk_offers(&self) -> Result<Vec<DiskAvailability>, Error> {
-        let query = [("page_size", limits::PAGE_SIZE_MAX.to_string())];
-        Ok(self.get::<NumberedPage<DiskAvailability>>(&["availability", "disks"], &query).await?.items)
-    }
-
-    /// Live disks, all of them.
-    pub async fn disks_all(&self) -> Result<Vec<Disk>, Error> {
-        self.rows(&["disks"], Vec::new()).try_collect().await
+    /// One page of the offers of persistent disks, counted from 1.
+    pub async fn disk_offers(
+        &self,
+        filter: &DiskOfferFilter,
+        page: u32,
+        page_size: u32,
+    ) -> Result<NumberedPage<DiskAvailability>, Error> {
+        self.get(&["availability", "disks"], &[filter.pairs(), numbered(page, page_size)].concat()).await
     }
 
     /// One live disk.
@@ -307,6 +312,20 @@ impl Client {
     }
 
     /// Orders a disk.
+    ///
+    /// ```no_run
+    /// use podbay_api::disks::{CreateDisk, PatchDisk};
+    ///
+    /// # async fn example(client: podbay_api::client::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// let order = CreateDisk::parse(&serde_json::json!({
+    ///     "disk": { "size": 100, "name": "data" }, "provider": { "type": "primecompute" },
+    /// }))
+    /// .map_err(|wrong| wrong[0].to_string())?;
+    /// let disk = client.disk_create(&order).await?;
+    /// client.disk_update(&disk.id, &PatchDisk { name: None, size: Some(200) }).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn disk_create(&self, order: &CreateDisk) -> Result<Disk, Error> {
         self.call(Method::POST, &["disks"], &[], Some(order)).await
     }
@@ -327,9 +346,14 @@ impl Client {
         Ok(self.get::<Data<Vec<PodEvent>>>(&["disks", id, "events"], &query).await?.data)
     }
 
-    /// Offers of several machines by GPU type: the legacy form.
-    pub async fn cluster_map(&self, filter: &OfferFilter) -> Result<OfferMap, Error> {
-        self.get(&["availability", "clusters"], &filter.pairs()).await
+    /// One page of the offers of several machines by GPU type: the legacy form.
+    pub async fn cluster_map(
+        &self,
+        filter: &OfferFilter,
+        page: u32,
+        page_size: u32,
+    ) -> Result<OfferMap, Error> {
+        self.get(&["availability", "clusters"], &[filter.pairs(), numbered(page, page_size)].concat()).await
     }
 
     /// Prices of offers of several machines.
@@ -344,11 +368,6 @@ impl Client {
             |cause: String| Error::Malformed { url: self.base().to_owned() + paths::SKYPILOT_CATALOG, cause };
         let text = String::from_utf8(bytes).map_err(|error| malformed(error.to_string()))?;
         if text.starts_with("InstanceType,") { Ok(text) } else { Err(malformed("no catalog".into())) }
-    }
-
-    /// The account's SSH keys.
-    pub async fn ssh_keys(&self) -> Result<Vec<SshKey>, Error> {
-        self.rows(&["ssh_keys"], Vec::new()).try_collect().await
     }
 
     /// Adds an SSH key.
@@ -367,17 +386,26 @@ impl Client {
         self.call(Method::PATCH, &["ssh_keys", id], &[], Some(&change)).await
     }
 
-    /// The account's templates.
-    pub async fn templates(&self) -> Result<Vec<Template>, Error> {
-        self.rows(&["templates"], Vec::new()).try_collect().await
-    }
-
     /// One template.
     pub async fn template(&self, id: &str) -> Result<Template, Error> {
         self.get(&["templates", id], &[]).await
     }
 
     /// Makes a template.
+    ///
+    /// ```no_run
+    /// use podbay_api::templates::CreateTemplate;
+    ///
+    /// # async fn example(client: podbay_api::client::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// let template = CreateTemplate::parse(&serde_json::json!({
+    ///     "name": "web", "image": "docker.io/library/nginx:latest", "ports": [{ "number": 80 }],
+    /// }))
+    /// .map_err(|wrong| wrong[0].to_string())?;
+    /// let template = client.template_create(&template).await?;
+    /// println!("order it with customTemplateId {}", template.id);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn template_create(&self, template: &CreateTemplate) -> Result<Template, Error> {
         self.call(Method::POST, &["templates"], &[], Some(template)).await
     }
@@ -423,13 +451,17 @@ impl Client {
     }
 }
 
+fn numbered(page: u32, page_size: u32) -> Vec<(&'static str, String)> {
+    vec![("page", page.to_string()), ("page_size", page_size.to_string())]
+}
+
 pub(super) fn part(offset: u64, limit: u32) -> Vec<(&'static str, String)> {
     vec![("offset", offset.to_string()), ("limit", limit.to_string())]
 }
 
 /// All rows of a list that comes in pages. `page` is called with the number of the page, counted from
 /// 1, and the number of rows that were read before; it gives the rows and how many there are in all.
-fn pages<T, F>(page: impl Fn(u32, u64) -> F) -> impl Stream<Item = Result<T, Error>>
+pub(super) fn pages<T, F>(page: impl Fn(u32, u64) -> F) -> impl Stream<Item = Result<T, Error>>
 where
     F: Future<Output = Result<(Vec<T>, u64), Error>>,
 {

@@ -22,9 +22,10 @@
 mod account;
 mod calls;
 mod error;
+mod lists;
 mod retry;
 
-pub use calls::{HistoryQuery, OfferFilter, SortBy, SortOrder};
+pub use calls::{DiskOfferFilter, HistoryQuery, OfferFilter, SortBy, SortOrder};
 pub use error::Error;
 pub use retry::Retry;
 

@@ -23,7 +23,7 @@ mod users;
 mod words;
 
 pub use document::{Document, Routed, document};
-pub(crate) use words::scope_levels;
+pub(crate) use words::{DiskStatus, scope_levels};
 
 use crate::paths;
 use podbay_core::limits::{PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX};

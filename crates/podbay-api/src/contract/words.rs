@@ -4,8 +4,8 @@ use crate::pods::{LogStream, PodType, ResourceType};
 use crate::term::Term;
 use podbay_core::permission::{Level, Scope};
 use podbay_core::published::{
-    GpuType, ImageName, InstallationStatus, PodStatus, Protocol, ProviderType, Region, Security, Socket,
-    StockStatus, TeamRole, UsedBy, UserRole,
+    AttachableStatus, AttachableType, Currency, GpuType, ImageName, InstallationStatus, PodStatus, Protocol,
+    ProviderType, Region, Security, Socket, StockStatus, TeamRole, UsedBy, UserRole,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
@@ -59,6 +59,9 @@ words! {
     StockStatus = "StockStatus",
     PodStatus = "PodStatusEnum",
     InstallationStatus = "InstallationStatusEnum",
+    AttachableType = "AttachableResourceType",
+    AttachableStatus = "AttachableResourceStatus",
+    Currency = "Currency",
     Protocol = "ProtocolEnum",
     UsedBy = "UsedByEnum",
     UserRole = "UserRoleEnum",
@@ -69,6 +72,16 @@ words! {
         ["Instance", "Cluster", "Disk", "Sandbox", "Inference", "Image", "Training"],
     LogStream = "LogStream" ["stdout", "stderr"],
     Level = "AccessLevel" ["none", "read", "write"],
+}
+
+/// The states of disks: those of pods, published under a name of their own.
+pub(crate) enum DiskStatus {}
+
+impl Words for DiskStatus {
+    const NAME: &'static str = "DiskStatusEnum";
+    fn words() -> Vec<&'static str> {
+        PodStatus::words()
+    }
 }
 
 /// A level for each scope, as a request gives them.

@@ -1,6 +1,6 @@
 //! The order of a pod.
 
-use crate::check::{Fields, Wrong, amount, count, flag, name, one_of, parse, text, text_bytes, wrong};
+use crate::check::{Fields, Wrong, amount, count, flag, label, name, one_of, parse, text, text_bytes, wrong};
 use crate::error::FieldError;
 #[cfg(feature = "openapi")]
 use crate::term::Term;
@@ -122,12 +122,12 @@ pub struct PodRequest {
     /// Password of a notebook server; none is started if it is null, absent or empty.
     #[cfg_attr(feature = "openapi", schemars(length(max = limits::NAME_CHARS_MAX)))]
     pub jupyter_password: Option<String>,
-    /// One of the account's SSH keys.
+    /// One of the maker's SSH keys: the only one of them that the pod lets in; all of them if none.
     #[cfg_attr(feature = "openapi", schemars(length(max = limits::NAME_CHARS_MAX)))]
     pub ssh_key_id: Option<String>,
     /// Whether to start it again if it ends by itself.
     pub auto_restart: Option<bool>,
-    /// Hours to pay in advance.
+    /// Hours to pay in advance. No offer here asks for it, so none is taken.
     #[cfg_attr(feature = "openapi", schemars(extend("exclusiveMinimum" = 0)))]
     pub prepaid_for_hr: Option<f64>,
 }
@@ -164,7 +164,7 @@ impl CreatePod {
 
 fn pod(fields: &mut Fields<'_>) -> Option<PodRequest> {
     let size = || count(limits::SIZE_MAX);
-    let name = fields.optional("name", text).filter(|name| !name.trim().is_empty());
+    let name = fields.optional("name", label).filter(|name| !name.trim().is_empty());
     let cloud_id = fields.required("cloudId", crate::check::name);
     let gpu_type = fields.required("gpuType", one_of(GpuType::ALL, GpuType::parse, GpuType::as_str));
     let socket = fields.required("socket", one_of(Socket::ALL, Socket::parse, Socket::as_str));

@@ -9,7 +9,8 @@ pub use create::{CreatePod, EnvVar, PodRequest, ProviderRef, TeamRef};
 
 use crate::term::{OneOrMany, Term, null_as_default};
 use podbay_core::published::{
-    GpuType, ImageName, InstallationStatus, PodStatus, Protocol, ProviderType, Socket, UsedBy,
+    AttachableStatus, AttachableType, GpuType, ImageName, InstallationStatus, PodStatus, Protocol,
+    ProviderType, Socket, UsedBy,
 };
 use serde::{Deserialize, Serialize};
 
@@ -145,11 +146,11 @@ pub struct Resources {
 pub struct AttachedResource {
     /// Always `DISK`.
     #[serde(rename = "resourceType")]
-    pub kind: String,
+    pub kind: Term<AttachableType>,
     /// Id of the disk.
     pub id: String,
-    /// `UNATTACHED`, `ATTACHED` or `MOUNTED`.
-    pub status: String,
+    /// MOUNTED while the machine runs.
+    pub status: Term<AttachableStatus>,
     /// Whether it can be taken off again.
     pub is_detachable: bool,
     /// Where it is in the pod.

@@ -1,7 +1,7 @@
 //! The client against a scripted server: what it sends, when it tries again, how it fails.
 
 use futures_util::TryStreamExt;
-use podbay_api::client::{Client, Error, HistoryQuery, OfferFilter, Retry, SortOrder};
+use podbay_api::client::{Client, DiskOfferFilter, Error, HistoryQuery, OfferFilter, Retry, SortOrder};
 use podbay_api::paths;
 use podbay_api::pods::CreatePod;
 use podbay_api::ssh_keys::AddSshKey;
@@ -101,7 +101,7 @@ async fn ids_are_escaped_and_arrays_are_repeated() {
     };
     assert!(client.offers_all(&filter).await.unwrap().is_empty());
     client.pod_history(&HistoryQuery::default()).await.unwrap();
-    client.offer_map(&OfferFilter::default()).await.unwrap();
+    client.offer_map(&OfferFilter::default(), 2, 500).await.unwrap();
     assert_eq!(
         firsts(&seen),
         [
@@ -109,7 +109,7 @@ async fn ids_are_escaped_and_arrays_are_repeated() {
             "GET /api/v1/pods/status?pod_ids=a&pod_ids=b%26c",
             "GET /api/v1/availability/gpus?gpu_count=2&regions=eu_west&regions=canada&page=1&page_size=100",
             "GET /api/v1/pods/history?sort_by=terminatedAt&sort_order=desc&offset=0&limit=100",
-            "GET /api/v1/availability/",
+            "GET /api/v1/availability/?page=2&page_size=500",
         ]
     );
 }
@@ -252,6 +252,93 @@ async fn a_stream_asks_for_pages_as_they_are_needed() {
             "GET /api/v1/pods/history?sort_by=terminatedAt&sort_order=asc&offset=0&limit=1000",
             "GET /api/v1/availability/gpus?page=1&page_size=100",
             "GET /openapi.json",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn streams_go_on_where_a_page_ends() {
+    let member = |id: &str| json!({"userId": id, "userName": null, "userEmail": null, "role": "MEMBER", "joinedAt": "t"});
+    let (client, seen) = serve(vec![
+        page(3, json!([key("1"), key("2")])),
+        page(3, json!([key("3")])),
+        page(2, json!([member("u1")])),
+        page(2, json!([member("u2")])),
+    ]);
+    let keys: Vec<_> = client.ssh_keys_stream().map_ok(|key| key.id).try_collect().await.unwrap();
+    assert_eq!(keys, ["1", "2", "3"]);
+    let id = "c1".to_owned();
+    let members: Vec<_> =
+        client.team_members_stream(&id).map_ok(|member| member.user_id).try_collect().await.unwrap();
+    assert_eq!(members, ["u1", "u2"]);
+    assert_eq!(
+        firsts(&seen),
+        [
+            "GET /api/v1/ssh_keys?offset=0&limit=1000",
+            "GET /api/v1/ssh_keys?offset=2&limit=1000",
+            "GET /api/v1/teams/c1/members?offset=0&limit=1000",
+            "GET /api/v1/teams/c1/members?offset=1&limit=1000",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn streams_of_offers_bills_and_events_count_in_their_own_ways() {
+    let offer = |place: &str| {
+        json!({"cloudId": "disk", "provider": "primecompute", "dataCenter": place, "country": null, "region": null,
+            "spec": {}, "stockStatus": "Available", "security": "secure_cloud", "isMultinode": true})
+    };
+    let line = |id: &str| {
+        json!({"id": id, "created_at": "t", "updated_at": "t", "last_billed_at": null, "amount_usd": 1.0,
+            "currency": "USD", "resource_type": "compute", "resource_id": null})
+    };
+    let wallet = |lines: serde_json::Value| {
+        ok(
+            json!({"wallet_id": "w", "team_id": null, "balance_usd": 1.0, "currency": "USD", "total_billings": 2,
+            "recent_billings": lines}),
+        )
+    };
+    let events = |seqs: &[i64]| {
+        let event = |seq: &i64| json!({"seq": seq, "at": "t", "kind": "k", "text": "x"});
+        ok(json!({"data": seqs.iter().map(event).collect::<Vec<_>>(), "status": null}))
+    };
+    let (client, seen) = serve(vec![
+        ok(json!({"items": [offer("a")], "totalCount": 2})),
+        ok(json!({"items": [offer("b")], "totalCount": 2})),
+        wallet(json!([line("1")])),
+        wallet(json!([line("2")])),
+        events(&[5, 6]),
+        events(&[9]),
+        events(&[]),
+        events(&[3]),
+    ]);
+    let near = DiskOfferFilter { regions: vec!["canada".into()], ..DiskOfferFilter::default() };
+    let places: Vec<_> = client
+        .disk_offers_stream(&near)
+        .map_ok(|offer| offer.data_center.unwrap())
+        .try_collect()
+        .await
+        .unwrap();
+    assert_eq!(places, ["a", "b"]);
+    let lines: Vec<_> = client.bill_stream(Some("c1")).map_ok(|line| line.id).try_collect().await.unwrap();
+    assert_eq!(lines, ["1", "2"]);
+    let seqs: Vec<_> =
+        client.pod_events_stream("p", 4).map_ok(|event| event.seq).try_collect().await.unwrap();
+    assert_eq!(seqs, [5, 6, 9]);
+    let stuck: Vec<_> =
+        client.disk_events_stream("d", 3).map_ok(|event| event.seq).try_collect().await.unwrap();
+    assert_eq!(stuck, [3], "a server that never goes on does not hold us");
+    assert_eq!(
+        firsts(&seen),
+        [
+            "GET /api/v1/availability/disks?regions=canada&page=1&page_size=100",
+            "GET /api/v1/availability/disks?regions=canada&page=2&page_size=100",
+            "GET /api/v1/billing/wallet?offset=0&limit=100&teamId=c1",
+            "GET /api/v1/billing/wallet?offset=1&limit=100&teamId=c1",
+            "GET /api/v1/pods/p/events?after=4&limit=1000",
+            "GET /api/v1/pods/p/events?after=6&limit=1000",
+            "GET /api/v1/pods/p/events?after=9&limit=1000",
+            "GET /api/v1/disks/d/events?after=3&limit=1000",
         ]
     );
 }

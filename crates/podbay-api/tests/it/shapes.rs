@@ -16,8 +16,8 @@ use podbay_api::users::{WhoAmI, scope_map};
 use podbay_api::{Data, Empty, NumberedPage, OffsetPage, OneOrMany, Term};
 use podbay_core::permission::{Level, Scope, Scopes};
 use podbay_core::published::{
-    GpuType, ImageName, InstallationStatus, PodStatus, Protocol, ProviderType, Region, Security, Socket,
-    StockStatus, TeamRole, UsedBy, UserRole,
+    AttachableStatus, AttachableType, Currency, GpuType, ImageName, InstallationStatus, PodStatus, Protocol,
+    ProviderType, Region, Security, Socket, StockStatus, TeamRole, UsedBy, UserRole,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -155,9 +155,9 @@ fn a_pod_of_another_server_is_read_though_it_has_new_words_and_lists() {
 #[test]
 fn an_attached_disk() {
     let disk = AttachedResource {
-        kind: "DISK".into(),
+        kind: AttachableType::Disk.into(),
         id: "d1".into(),
-        status: "ATTACHED".into(),
+        status: AttachableStatus::Attached.into(),
         is_detachable: true,
         mount_path: Some("/workspace".into()),
         resource_path: None,
@@ -264,7 +264,7 @@ fn offer() -> GpuAvailability {
             on_demand: Some(1.5),
             community_price: None,
             is_variable: None,
-            currency: Some("USD".into()),
+            currency: Some(Currency::Usd.into()),
         },
         images: vec![ImageName::Ubuntu22Cuda12.into(), ImageName::Cuda126Pytorch27.into()],
         is_spot: None,

@@ -54,18 +54,30 @@ pub fn make(
     expires_at: Option<Timestamp>,
 ) -> (ApiKey, ApiKeyRecord) {
     let key = app.chance.api_key();
-    let record = ApiKeyRecord {
+    let record = record(app, &key, user, name, scopes, expires_at);
+    (key, record)
+}
+
+/// The record of a new key.
+pub(super) fn record(
+    app: &App,
+    key: &ApiKey,
+    user_id: UserId,
+    name: String,
+    scopes: Scopes,
+    expires_at: Option<Timestamp>,
+) -> ApiKeyRecord {
+    ApiKeyRecord {
         id: key.id().clone(),
-        user_id: user,
+        user_id,
         name,
-        secret_sha256: hash(&key),
+        secret_sha256: hash(key),
         scopes,
         expires_at,
         revoked_at: None,
         last_used_at: None,
         created_at: app.now(),
-    };
-    (key, record)
+    }
 }
 
 /// Whether the caller may make such a key.

@@ -168,10 +168,11 @@ async fn locked(tx: &mut Tx, user: &UserId, id: &str) -> Result<Disk, Error> {
     seen(tx, user, id).await
 }
 
-/// Renames a disk, or grows it: what it holds of the host and its price change at once.
+/// Renames a disk, or grows it: what it holds of the host and its price change at once. Every member renames
+/// a team's disk; what it costs the team is for the one who made it and for ADMINs to say.
 ///
 /// # Errors
-/// [`Error::NotFound`]; [`Error::PaymentRequired`]; [`Error::Invalid`] for a smaller size;
+/// [`Error::NotFound`]; [`Error::Denied`]; [`Error::PaymentRequired`]; [`Error::Invalid`] for a smaller size;
 /// [`Error::Conflict`] for one that does not fit, or that the engine cannot give.
 pub async fn disk_update(app: &App, actor: &Actor, id: &str, change: PatchDisk) -> Result<Shown, Error> {
     let (user, now, id, most) = (actor.user.clone(), app.now(), id.to_owned(), app.config.disks.size_max_gb);
@@ -183,6 +184,7 @@ pub async fn disk_update(app: &App, actor: &Actor, id: &str, change: PatchDisk) 
                 return Err(Error::Conflict("this disk is being deleted".into()));
             }
             if let Some(size) = change.size {
+                sharing::may(tx, "grow", &disk.owner(), &disk.user_id, &user).await?;
                 wallet::afford(tx, prepaid, &disk.owner(), now).await?;
                 grow(tx, &mut disk, size, most, now).await?;
             }
@@ -245,7 +247,7 @@ pub async fn disk_delete(app: &App, actor: &Actor, id: &str) -> Result<bool, Err
     let deleted = app.store.write(move |tx| {
         Box::pin(async move {
             let disk = locked(tx, &user, &id).await?;
-            sharing::may_delete(tx, &disk.owner(), &disk.user_id, &user).await?;
+            sharing::may(tx, "delete", &disk.owner(), &disk.user_id, &user).await?;
             let Shown { disk, pods } = shown(tx, disk).await?;
             if !pods.is_empty() {
                 let pods: Vec<&str> = pods.iter().map(PodId::as_str).collect();

@@ -1,12 +1,14 @@
 //! Invitations: a code that lets somebody into a team, once, and makes a user of somebody who is
 //! none yet.
 
-use super::{Actor, App, Error, KeysOf, teams, users};
+use super::once::Once;
+use super::{Actor, App, Error, KeysOf, api_keys, teams, users};
 use podbay_core::key::ApiKey;
 use podbay_core::published::{TeamRole, UserRole};
 use podbay_core::{InvitationId, UserId, limits};
 use podbay_store::{Invitation, Membership};
 use sha2::{Digest, Sha256};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The hash under which a code is stored. It has 256 bits: a slow hash would add nothing.
@@ -86,8 +88,17 @@ pub enum Guest {
     },
 }
 
+/// What an acceptance leaves behind.
+pub struct Accepted {
+    /// The user's place in the team.
+    pub membership: Membership,
+    /// The user.
+    pub user: UserId,
+}
+
 /// Lets the guest into the team, and makes a new user with a first full key of somebody who is
-/// none.
+/// none. With an idempotency key of theirs the first key is made of it and of the code: nobody else could
+/// give them another one if the reply is lost.
 ///
 /// # Errors
 /// [`Error::NotFound`] for a code that is wrong, used or expired; [`Error::Invalid`];
@@ -96,7 +107,8 @@ pub async fn invitation_accept(
     app: &App,
     code: &str,
     guest: Guest,
-) -> Result<(Membership, UserId, Option<ApiKey>), Error> {
+    once: Option<Arc<Once>>,
+) -> Result<(Accepted, Option<ApiKey>), Error> {
     let (hash, now) = (hash(code), app.now());
     let unexpired = |invitation: &Invitation| invitation.expires_at > now;
     let found = app.store.reader().await?.invitation_find(&hash).await?.filter(unexpired);
@@ -107,12 +119,13 @@ pub async fn invitation_accept(
             let missing = |field: &str| Error::field(field, "field required, unless a key says who accepts");
             let name = name.ok_or_else(|| missing("body.name"))?;
             let email = email.or_else(|| invitation.email.clone()).ok_or_else(|| missing("body.email"))?;
-            let (user, key, record) = users::make(app, name, email, UserRole::User);
+            let key = once.as_ref().and_then(|once| once.first_key()).unwrap_or_else(|| app.chance.api_key());
+            let (user, record) = users::make(app, &key, name, email, UserRole::User);
             (user.id.clone(), Some((user, record)), Some(key))
         }
     };
     let (id, role, team) = (invitation.id, invitation.role, invitation.team_id);
-    let joined = app.store.write(move |tx| {
+    let joined = app.write_keyed(once, move |tx| {
         Box::pin(async move {
             tx.team_lock(&team).await?;
             if tx.team_of(&team, &user).await?.is_some() {
@@ -126,10 +139,26 @@ pub async fn invitation_accept(
                 users::insert(tx, user, key).await?;
             }
             teams::join(tx, now, &team, &user, role).await?;
-            Ok((tx.team_of(&team, &user).await?.ok_or(Error::NotFound)?, user))
+            Ok(Accepted { membership: tx.team_of(&team, &user).await?.ok_or(Error::NotFound)?, user })
         })
     });
-    let (membership, user) = joined.await?;
-    app.keys_touch(KeysOf::Team(membership.team.id.clone()));
-    Ok((membership, user, key))
+    let accepted = joined.await?;
+    app.keys_touch(KeysOf::Team(accepted.membership.team.id.clone()));
+    Ok((accepted, key))
+}
+
+/// The first key that such a call has made, while nobody has used it. Who uses it has it: from then on it is
+/// not shown again, not even to somebody who finds code and idempotency key in a log.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn unused_key(app: &App, once: &Once) -> Result<Option<ApiKey>, Error> {
+    let Some(key) = once.first_key() else { return Ok(None) };
+    let record = app.store.reader().await?.api_key_get(key.id()).await?;
+    let is_it = record.is_some_and(|record| {
+        record.secret_sha256 == api_keys::hash(&key)
+            && record.last_used_at.is_none()
+            && record.revoked_at.is_none()
+    });
+    Ok(is_it.then_some(key))
 }

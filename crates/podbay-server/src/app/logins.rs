@@ -3,6 +3,7 @@
 //! The new key is sealed with the program's public key in the moment that it is made. **Invariant:**
 //! its plaintext is in no row, no log and no reply.
 
+use super::once::{self, Once};
 use super::{Actor, App, Error, api_keys};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -15,33 +16,54 @@ use rsa::traits::PublicKeyParts;
 use rsa::{Oaep, RsaPublicKey};
 use sha2::{Digest, Sha256};
 use std::convert::Infallible;
+use std::sync::Arc;
 use subtle::ConstantTimeEq;
 
 /// Begins a login: its code, and the token with which the program asks how it went. Anybody may, so the
-/// number of those that wait is bounded: a flood makes the oldest forgotten, and locks nobody out.
+/// number of those that wait is bounded: a flood makes the oldest forgotten, and locks nobody out. For the same
+/// reason no reply is kept for a repeated call: with an idempotency key code and token are made of it.
 ///
 /// # Errors
-/// [`Error::Invalid`] for what is no RSA public key of a usable size.
-pub async fn login_begin(app: &App, public_key: String) -> Result<(LoginCode, String), Error> {
+/// [`Error::Invalid`] for what is no RSA public key of a usable size, and for the idempotency key of another
+/// call.
+pub async fn login_begin(
+    app: &App,
+    public_key: String,
+    once: Option<Arc<Once>>,
+) -> Result<(LoginCode, String), Error> {
     read_key(&public_key)?;
-    let token: String = app.chance.secret().iter().map(|byte| format!("{byte:02x}")).collect();
+    let drawn = || {
+        let token = app.chance.secret().iter().map(|byte| format!("{byte:02x}")).collect();
+        (app.chance.login_code(), token)
+    };
+    let (code, token) = once.as_ref().and_then(|once| once.login()).unwrap_or_else(drawn);
     let now = app.now();
     let login = Login {
-        code: app.chance.login_code(),
+        code: code.clone(),
         status_sha256: Sha256::digest(token.as_bytes()).into(),
         public_key,
         created_at: now,
         expires_at: now.plus(limits::LOGIN_LIFE),
         sealed: None,
     };
-    let code = login.code.clone();
-    let stored = app.store.write(move |tx| {
+    let begun = app.store.write(move |tx| {
         Box::pin(async move {
-            tx.login_prune(now, limits::LOGINS_WAITING_MAX - 1).await?;
-            Ok::<_, Error>(tx.login_insert(&login).await?)
+            match tx.login_get(&login.code, now).await? {
+                Some(known) if known.status_sha256 == login.status_sha256 => Ok(false),
+                Some(_) => Err(once::of_another()),
+                None => {
+                    tx.login_prune(now, limits::LOGINS_WAITING_MAX - 1).await?;
+                    tx.login_insert(&login).await?;
+                    Ok(true)
+                }
+            }
         })
     });
-    stored.await?;
+    if !begun.await?
+        && let Some(once) = once
+    {
+        once.found_again();
+    }
     Ok((code, token))
 }
 

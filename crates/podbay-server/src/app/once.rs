@@ -3,10 +3,13 @@
 //! The reply is kept in the transaction of the effect. So a crash leaves both or neither, and a
 //! repeated call finds the one or does the other.
 
+use super::vault::{Remade, Vault};
 use super::{Actor, App, Error};
+use podbay_core::key::ApiKey;
 use podbay_core::mutation::{self, Mutation};
-use podbay_core::{Timestamp, UserId, limits};
+use podbay_core::{ApiKeyId, LoginCode, Timestamp, UserId, limits};
 use podbay_store::{BoxFuture, KeptReply, Tx};
+use sha2::{Digest, Sha256};
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,16 +27,73 @@ pub trait Replay: Send + 'static {
 /// The key of one call.
 #[derive(Debug)]
 pub struct Once {
+    /// Whose keys it is among: two callers may choose the same name for theirs.
+    whose: String,
     name: String,
     request_sha256: [u8; 32],
+    seed: Option<Seed>,
     is_kept: AtomicBool,
+    is_again: AtomicBool,
+}
+
+/// What the secrets of a reply are made of, so that they can be made again and lie nowhere.
+#[derive(Clone)]
+struct Seed(Remade);
+
+impl std::fmt::Debug for Seed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Seed(…)")
+    }
 }
 
 impl Once {
-    /// A call that names a key; the hash tells it from other calls.
+    fn new(whose: String, name: String, request_sha256: [u8; 32], seed: Option<Seed>) -> Arc<Self> {
+        let (is_kept, is_again) = (AtomicBool::new(false), AtomicBool::new(false));
+        Arc::new(Self { whose, name, request_sha256, seed, is_kept, is_again })
+    }
+
+    /// A call of a user that names a key; the hash tells it from other calls.
     #[must_use]
-    pub fn new(name: String, request_sha256: [u8; 32]) -> Arc<Self> {
-        Arc::new(Self { name, request_sha256, is_kept: AtomicBool::new(false) })
+    pub fn of_user(user: &UserId, name: String, request_sha256: [u8; 32]) -> Arc<Self> {
+        Self::new(user.to_string(), name, request_sha256, None)
+    }
+
+    /// The same of whoever `holds` something that nobody else has, and needs no API key. What is held is
+    /// not stored: without it, database and vault together do not give the secrets that are made of it.
+    #[must_use]
+    pub fn of_holder(
+        vault: &Vault,
+        kind: &'static str,
+        holds: &[u8],
+        name: String,
+        request_sha256: [u8; 32],
+    ) -> Arc<Self> {
+        let seed = Seed(vault.remake(&[kind.as_bytes(), holds, name.as_bytes()]));
+        Self::new(format!("{kind}:{}", hex(&Sha256::digest(holds))), name, request_sha256, Some(seed))
+    }
+
+    /// The first API key of a user who needed none to become one: the same for the same call.
+    #[must_use]
+    pub(crate) fn first_key(&self) -> Option<ApiKey> {
+        let Seed(seed) = self.seed.as_ref()?;
+        let (id, entropy) = (u128::from_be_bytes(*seed.first_chunk()?), seed[16..].first_chunk()?);
+        Some(ApiKey::from_entropy(ApiKeyId::from_bits(id), entropy))
+    }
+
+    /// Code and token of a login. Another body of the same caller under the same name gets the same code with
+    /// another token.
+    #[must_use]
+    pub(crate) fn login(&self) -> Option<(LoginCode, String)> {
+        let Seed(seed) = self.seed.as_ref()?;
+        let code = LoginCode::from_bits(u128::from_be_bytes(*seed.first_chunk()?));
+        let token = Sha256::new().chain_update(&seed[16..]).chain_update(self.request_sha256);
+        Some((code, hex(&token.finalize())))
+    }
+
+    /// Whether what is asked for needs no API key.
+    #[must_use]
+    pub fn is_keyless(&self) -> bool {
+        self.seed.is_some()
     }
 
     /// Whether a reply was kept with an effect.
@@ -42,18 +102,23 @@ impl Once {
         self.is_kept.load(Ordering::SeqCst)
     }
 
-    async fn keep(
-        &self,
-        tx: &mut Tx,
-        user: &UserId,
-        (status, body): (u16, String),
-        now: Timestamp,
-    ) -> Result<(), Error> {
+    /// Whether the verb has found that it was done before.
+    #[must_use]
+    pub fn is_again(&self) -> bool {
+        self.is_again.load(Ordering::SeqCst)
+    }
+
+    /// The verb has found that it was done before.
+    pub(crate) fn found_again(&self) {
+        self.is_again.store(true, Ordering::SeqCst);
+    }
+
+    async fn keep(&self, tx: &mut Tx, (status, body): (u16, String), now: Timestamp) -> Result<(), Error> {
         if mutation::on(Mutation::ForgetReply) {
             return Ok(());
         }
         let reply = KeptReply { request_sha256: self.request_sha256, status, body };
-        if tx.idempotency_insert(user, &self.name, &reply, now, horizon(now)).await? {
+        if tx.idempotency_insert(&self.whose, &self.name, &reply, now, horizon(now)).await? {
             Ok(())
         } else {
             Err(in_flight())
@@ -65,6 +130,15 @@ impl Once {
 fn horizon(now: Timestamp) -> Timestamp {
     let kept = i64::try_from(limits::IDEMPOTENCY_KEPT.as_millis()).unwrap_or(i64::MAX);
     Timestamp::from_millis(now.as_millis().saturating_sub(kept))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A key that stands for another call.
+pub(crate) fn of_another() -> Error {
+    Error::field("header.Idempotency-Key", "this key belongs to another request; make a new one for each")
 }
 
 fn in_flight() -> Error {
@@ -84,14 +158,26 @@ impl App {
         F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, Error>> + Send + 'static,
         T: Replay,
     {
-        let (Some(once), Some(app)) = (actor.once.clone(), self.me.upgrade()) else {
+        self.write_keyed(actor.once.clone(), job).await
+    }
+
+    /// The same where no API key says who calls.
+    ///
+    /// # Errors
+    /// As [`App::write_once`].
+    pub async fn write_keyed<T, F>(&self, once: Option<Arc<Once>>, job: F) -> Result<T, Error>
+    where
+        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, Error>> + Send + 'static,
+        T: Replay,
+    {
+        let (Some(once), Some(app)) = (once, self.me.upgrade()) else {
             return self.store.write(job).await;
         };
-        let (user, now, in_job) = (actor.user.clone(), self.now(), once.clone());
+        let (now, in_job) = (self.now(), once.clone());
         let written = self.store.write(move |tx| {
             Box::pin(async move {
                 let value = job(tx).await?;
-                in_job.keep(tx, &user, value.replay(&app)?, now).await?;
+                in_job.keep(tx, value.replay(&app)?, now).await?;
                 Ok::<_, Error>(value)
             })
         });
@@ -100,20 +186,22 @@ impl App {
         Ok(value)
     }
 
-    /// The reply that is kept under a key, if any, and what call it was the reply to.
-    pub(crate) async fn kept_reply(&self, user: &UserId, name: &str) -> Result<Option<KeptReply>, Error> {
-        Ok(self.store.reader().await?.idempotency_get(user, name, horizon(self.now())).await?)
+    /// The reply that is kept under a key, if any.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if it was the reply to another call.
+    pub(crate) async fn kept_reply(&self, once: &Once) -> Result<Option<KeptReply>, Error> {
+        let mut tx = self.store.reader().await?;
+        match tx.idempotency_get(&once.whose, &once.name, horizon(self.now())).await? {
+            Some(kept) if kept.request_sha256 != once.request_sha256 => Err(of_another()),
+            kept => Ok(kept),
+        }
     }
 
     /// Keeps a reply that had no effect, such as an error: the same call gets the same one.
-    pub(crate) async fn keep_reply(
-        &self,
-        user: &UserId,
-        once: &Arc<Once>,
-        reply: (u16, String),
-    ) -> Result<(), Error> {
-        let (user, once, now) = (user.clone(), once.clone(), self.now());
-        self.store.write(move |tx| Box::pin(async move { once.keep(tx, &user, reply, now).await })).await
+    pub(crate) async fn keep_reply(&self, once: &Arc<Once>, reply: (u16, String)) -> Result<(), Error> {
+        let (once, now) = (once.clone(), self.now());
+        self.store.write(move |tx| Box::pin(async move { once.keep(tx, reply, now).await })).await
     }
 
     /// Forgets replies that have been kept long enough; how many.
@@ -140,12 +228,12 @@ impl App {
 
 /// Keys of calls that are being answered. One server owns a database, so its memory is enough.
 #[derive(Default)]
-pub struct Flights(Mutex<HashSet<(UserId, String)>>);
+pub struct Flights(Mutex<HashSet<(String, String)>>);
 
 /// A call that is being answered.
 pub(crate) struct Flight {
     app: Arc<App>,
-    of: (UserId, String),
+    of: (String, String),
 }
 
 impl Flight {
@@ -153,8 +241,8 @@ impl Flight {
     ///
     /// # Errors
     /// [`Error::Conflict`] while there is another one with that key.
-    pub(crate) fn begin(app: &Arc<App>, user: &UserId, name: &str) -> Result<Self, Error> {
-        let of = (user.clone(), name.to_owned());
+    pub(crate) fn begin(app: &Arc<App>, once: &Once) -> Result<Self, Error> {
+        let of = (once.whose.clone(), once.name.clone());
         let mut flights = app.flights.0.lock().unwrap_or_else(PoisonError::into_inner);
         if flights.insert(of.clone()) { Ok(Self { app: app.clone(), of }) } else { Err(in_flight()) }
     }

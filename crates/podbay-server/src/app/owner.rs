@@ -18,7 +18,8 @@ pub async fn owner_ensure(
         return Ok(None);
     }
     let name = &app.config.owner;
-    let (user, key, record) = users::make(app, name.clone(), format!("{name}@localhost"), UserRole::Admin);
+    let key = app.chance.api_key();
+    let (user, record) = users::make(app, &key, name.clone(), format!("{name}@localhost"), UserRole::Admin);
     keep(&key)?;
     app.store.write(move |tx| Box::pin(async move { users::insert(tx, &user, &record).await })).await?;
     Ok(Some(key))
@@ -29,7 +30,8 @@ pub async fn owner_ensure(
 /// # Errors
 /// The name is taken, or the database cannot be written.
 pub async fn user_create(app: &App, name: &str, role: UserRole) -> Result<(UserId, ApiKey), Error> {
-    let (user, key, record) = users::make(app, name.to_owned(), format!("{name}@localhost"), role);
+    let key = app.chance.api_key();
+    let (user, record) = users::make(app, &key, name.to_owned(), format!("{name}@localhost"), role);
     let id = user.id.clone();
     app.store.write(move |tx| Box::pin(async move { users::insert(tx, &user, &record).await })).await?;
     Ok((id, key))

@@ -44,11 +44,7 @@ pub async fn pod_create(app: &App, actor: &Actor, order: CreatePod) -> Result<Or
     if let Some(password) = &order.pod.jupyter_password {
         spec.jupyter = Some(jupyter::hash(app, password).await?);
     }
-    if let Some(id) = &order.pod.ssh_key_id {
-        let unknown = || Error::field("body.pod.sshKeyId", "no such SSH key in this account");
-        let id = SshKeyId::parse(id).ok_or_else(unknown)?;
-        app.store.reader().await?.ssh_key_get(&actor.user, &id).await?.ok_or_else(unknown)?;
-    }
+    let only_key = ssh_key(app, actor, order.pod.ssh_key_id.as_deref()).await?;
     if chosen.fits == 0 {
         return Err(no_capacity(&order.pod.cloud_id, &free.describe()));
     }
@@ -68,6 +64,9 @@ pub async fn pod_create(app: &App, actor: &Actor, order: CreatePod) -> Result<Or
             disks::attach(tx, &pod, &disk_ids).await?;
             let pod = insert(tx, pod, chosen, ports.first..=ports.last, start, now).await?;
             sharing::share(tx, &pod, &sharing, now).await?;
+            if let Some(key) = only_key {
+                tx.pod_choose_ssh_key(&pod.id, &key).await?;
+            }
             let attached = disks::attached_in(tx, std::slice::from_ref(&pod)).await?;
             Ok::<_, Error>(Ordered { pod, attached })
         })
@@ -75,6 +74,15 @@ pub async fn pod_create(app: &App, actor: &Actor, order: CreatePod) -> Result<Or
     let ordered = created.await?;
     app.driver.wake(&ordered.pod.id);
     Ok(ordered)
+}
+
+/// The key of the caller's that an order names.
+async fn ssh_key(app: &App, actor: &Actor, id: Option<&str>) -> Result<Option<SshKeyId>, Error> {
+    let Some(id) = id else { return Ok(None) };
+    let unknown = || Error::field("body.pod.sshKeyId", "no such SSH key in this account");
+    let id = SshKeyId::parse(id).ok_or_else(unknown)?;
+    app.store.reader().await?.ssh_key_get(&actor.user, &id).await?.ok_or_else(unknown)?;
+    Ok(Some(id))
 }
 
 fn empty_placement(app: &App) -> Placement {
@@ -229,6 +237,10 @@ fn mismatches(order: &CreatePod, chosen: &Stocked, terms: &Terms) -> Vec<FieldEr
     if pod.security.is_some_and(|security| security != terms.security) {
         wrong("body.pod.security", format!("the offer is {}", terms.security));
     }
+    if pod.prepaid_for_hr.is_some() {
+        let text = "no offer here is paid in advance (prepaidTime is null); leave it out";
+        wrong("body.pod.prepaidForHr", text.into());
+    }
     errors.extend(sharing::asked(order).err().unwrap_or_default());
     errors
 }
@@ -316,7 +328,7 @@ pub async fn pod_delete(app: &App, actor: &Actor, id: &str) -> Result<bool, Erro
         Box::pin(async move {
             tx.pod_lock(&PodId::parse(&id).ok_or(Error::NotFound)?).await?;
             let pod = seen(tx, &user, &id).await?;
-            sharing::may_delete(tx, &pod.owner(), &pod.user_id, &user).await?;
+            sharing::may(tx, "delete", &pod.owner(), &pod.user_id, &user).await?;
             if pod.desired != Desired::Gone {
                 tx.pod_set_gone(&pod.id, now).await?;
                 tx.usage_close(&pod.id, now).await?;

@@ -88,9 +88,11 @@ pub(super) async fn share(tx: &mut Tx, pod: &Pod, sharing: &Sharing, now: Timest
     Ok(tx.event_insert(Some(&pod.id), now, "pod.shared", &text).await?)
 }
 
-/// Whether `user`, who sees a resource of `owner` that `maker` made, may delete it.
-pub(super) async fn may_delete(
+/// Whether `user`, who sees a resource of `owner` that `maker` made, may delete it, or do to it what the team
+/// pays for or loses.
+pub(super) async fn may(
     tx: &mut Tx,
+    what: &str,
     owner: &Owner,
     maker: &UserId,
     user: &UserId,
@@ -100,5 +102,5 @@ pub(super) async fn may_delete(
     if is_admin || maker == user {
         return Ok(());
     }
-    Err(Error::Denied("only the one who made this and an ADMIN of the team may delete it".into()))
+    Err(Error::Denied(format!("only the one who made this and an ADMIN of the team may {what} it")))
 }

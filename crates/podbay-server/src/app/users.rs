@@ -5,18 +5,32 @@ use podbay_core::key::ApiKey;
 use podbay_core::permission::Scopes;
 use podbay_core::published::UserRole;
 use podbay_store::{ApiKeyRecord, Page, StoreError, Tx, User};
+use unicode_security::skeleton;
 
-/// A new user and a first full key, neither of them stored.
-pub(super) fn make(app: &App, name: String, email: String, role: UserRole) -> (User, ApiKey, ApiKeyRecord) {
+/// A new user and the record of a first full key, neither of them stored.
+pub(super) fn make(
+    app: &App,
+    key: &ApiKey,
+    name: String,
+    email: String,
+    role: UserRole,
+) -> (User, ApiKeyRecord) {
     let user = User { id: app.chance.user_id(), name, email, slug: None, role, created_at: app.now() };
-    let (key, record) = api_keys::make(app, user.id.clone(), "first key".into(), Scopes::FULL, None);
-    (user, key, record)
+    let record = api_keys::record(app, key, user.id.clone(), "first key".into(), Scopes::FULL, None);
+    (user, record)
 }
 
 /// Stores both.
 pub(super) async fn insert(tx: &mut Tx, user: &User, key: &ApiKeyRecord) -> Result<(), Error> {
     if tx.user_find_by_name(&user.name).await?.is_some() {
         return Err(Error::Conflict("this user name is taken; choose another".into()));
+    }
+    tx.user_names_lock().await?;
+    let looks = |name: &str| skeleton(name).collect::<String>();
+    let look = looks(&user.name);
+    if let Some(other) = tx.user_list().await?.into_iter().find(|other| looks(&other.name) == look) {
+        let text = format!("this user name looks like {}, which is taken; choose another", other.name);
+        return Err(Error::Conflict(text));
     }
     tx.user_insert(user).await?;
     Ok(tx.api_key_insert(key).await?)
@@ -89,7 +103,8 @@ pub async fn user_create(
     email: String,
 ) -> Result<(User, ApiKey), Error> {
     owner_only(app, actor).await?;
-    let (user, key, record) = make(app, name, email, UserRole::User);
+    let key = app.chance.api_key();
+    let (user, record) = make(app, &key, name, email, UserRole::User);
     let made = app.write_once(actor, move |tx| {
         Box::pin(async move {
             insert(tx, &user, &record).await?;

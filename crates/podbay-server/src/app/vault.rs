@@ -1,12 +1,20 @@
-//! Secrets that must be had again, sealed before they are rows: whoever gets the database alone gets none.
+//! Secrets that must be had again: sealed before they are rows, or made again of what only the caller has.
+//! Whoever gets the database alone gets none.
 
 use super::Error;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use ring::hmac;
 
-/// The key of this installation.
-pub struct Vault(LessSafeKey);
+/// The keys of this installation.
+pub struct Vault {
+    seals: LessSafeKey,
+    remakes: hmac::Key,
+}
+
+/// What [`Vault::remake`] makes.
+pub type Remade = [u8; 64];
 
 impl Vault {
     /// The vault of that secret.
@@ -14,7 +22,24 @@ impl Vault {
     pub fn new(secret: &[u8; 32]) -> Self {
         // A key of that cipher is any 32 bytes.
         let key = UnboundKey::new(&CHACHA20_POLY1305, secret).expect("32 bytes");
-        Self(LessSafeKey::new(key))
+        // The other use of the secret gets a key of its own.
+        let other = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), b"what is made again");
+        let remakes = hmac::Key::new(hmac::HMAC_SHA512, other.as_ref());
+        Self { seals: LessSafeKey::new(key), remakes }
+    }
+
+    /// Secret bytes that are the same for the same `parts`, and tell nothing of those for others.
+    #[must_use]
+    pub fn remake(&self, parts: &[&[u8]]) -> Remade {
+        let mut context = hmac::Context::with_key(&self.remakes);
+        for part in parts {
+            // With their lengths, or what is moved from one part to the next would change nothing.
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part);
+        }
+        let mut made = [0; 64];
+        made.copy_from_slice(context.sign().as_ref());
+        made
     }
 
     /// `secret` as it may be stored. `about` (the row's id) must be the same when it is opened, so that
@@ -24,7 +49,7 @@ impl Vault {
     /// The secret is too long for the cipher.
     pub fn seal(&self, about: &str, secret: &str, nonce: [u8; NONCE_LEN]) -> Result<String, Error> {
         let mut bytes = secret.as_bytes().to_vec();
-        let sealed = self.0.seal_in_place_append_tag(
+        let sealed = self.seals.seal_in_place_append_tag(
             Nonce::assume_unique_for_key(nonce),
             Aad::from(about.as_bytes()),
             &mut bytes,
@@ -39,7 +64,7 @@ impl Vault {
         let mut bytes = STANDARD.decode(sealed).ok()?;
         let (nonce, sealed) = bytes.split_at_mut_checked(NONCE_LEN)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
-        let secret = self.0.open_in_place(nonce, Aad::from(about.as_bytes()), sealed).ok()?;
+        let secret = self.seals.open_in_place(nonce, Aad::from(about.as_bytes()), sealed).ok()?;
         String::from_utf8(secret.to_vec()).ok()
     }
 }
@@ -60,5 +85,15 @@ mod tests {
         for broken in ["", "AAAA", "%", &sealed[..sealed.len() - 4]] {
             assert_eq!(vault.open("c1", broken), None, "{broken}");
         }
+    }
+
+    #[test]
+    fn what_is_made_again_is_the_same_for_the_same_parts_only() {
+        let vault = Vault::new(&[1; 32]);
+        let made = vault.remake(&[b"invitation", b"code", b"key"]);
+        assert_eq!(vault.remake(&[b"invitation", b"code", b"key"]), made);
+        assert_ne!(vault.remake(&[b"invitation", b"codek", b"ey"]), made);
+        assert_ne!(vault.remake(&[b"invitation", b"code"]), made);
+        assert_ne!(Vault::new(&[2; 32]).remake(&[b"invitation", b"code", b"key"]), made);
     }
 }

@@ -70,17 +70,19 @@ pub(super) async fn to_its_end(request: Request, next: Next) -> Response {
     }
 }
 
-/// Who calls, where a key is not needed; but one that is given must be good for it.
-pub(super) async fn caller(
-    app: &App,
-    permission: Permission,
-    headers: &HeaderMap,
-    peer: Option<Peer>,
-) -> Result<Option<Actor>, Error> {
-    match check(app, Needs { permission, class: Class::Write }, headers, peer).await {
-        Err(Error::NotAuthenticated) => Ok(None),
-        other => other.map(|(actor, _)| Some(actor)),
+/// Lets a request pass without a key. One that is given says who calls, and must be good for it.
+pub(super) async fn optional(
+    State((app, permission)): State<(Arc<App>, Permission)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let peer = request.extensions().get::<Peer>().copied();
+    match check(&app, Needs { permission, class: Class::Write }, request.headers(), peer).await {
+        Ok((actor, _)) => _ = request.extensions_mut().insert(actor),
+        Err(Error::NotAuthenticated) => {}
+        Err(error) => return error.into_response(),
     }
+    next.run(request).await
 }
 
 /// Who calls, and what is left of their calls if that is little.

@@ -52,30 +52,58 @@ impl Filter {
     fn shows(&self, stocked: &Stocked, terms: &Terms) -> bool {
         let offer = &stocked.offer;
         let is = |wanted: &Option<String>, have: Option<&String>| wanted.is_none() || wanted.as_ref() == have;
-        self.is_place(terms)
+        is_place(&self.regions, self.data_center.as_ref(), terms)
             && self.gpu_count.is_none_or(|count| count == offer.gpu_count)
             && self.gpu_type.is_none_or(|gpu| gpu == offer.gpu_type)
             && self.socket.is_none_or(|socket| socket == offer.socket)
             && self.security.is_none_or(|security| security == terms.security)
             && is(&self.cloud_id, Some(&offer.cloud_id))
     }
-
-    fn is_place(&self, terms: &Terms) -> bool {
-        let is_region = |region| self.regions.contains(&region);
-        (self.regions.is_empty() || terms.region.is_some_and(is_region))
-            && (self.data_center.is_none() || self.data_center == terms.data_center)
-    }
-
-    /// What of `rows` is on the page that was asked for.
-    fn cut<T>(&self, rows: Vec<T>) -> Vec<T> {
-        let skip = u64::from(self.page - 1) * u64::from(self.page_size);
-        let skip = usize::try_from(skip).unwrap_or(usize::MAX);
-        rows.into_iter().skip(skip).take(self.page_size as usize).collect()
-    }
 }
 
 fn spellings<T: Copy>(all: &[T], spell: impl Fn(T) -> &'static str) -> String {
     all.iter().map(|value| spell(*value)).collect::<Vec<_>>().join(", ")
+}
+
+/// What a caller wants to see of the offers of disks. What only GPUs have is unknown here.
+struct DiskFilter {
+    regions: Vec<Region>,
+    data_center: Option<String>,
+    cloud_id: Option<String>,
+    page: u32,
+    page_size: u32,
+}
+
+impl DiskFilter {
+    fn read(mut params: Params) -> Result<Self, Error> {
+        let filter = Self {
+            regions: params.choices("regions", Region::parse, &spellings(Region::ALL, Region::as_str)),
+            data_center: params.get("data_center_id").map(str::to_owned),
+            cloud_id: params.get("cloud_id").map(str::to_owned),
+            page: params.number("page", 1, 1),
+            page_size: params.within("page_size", PAGE_SIZE_MAX, 1..=PAGE_SIZE_MAX),
+        };
+        params.finish()?;
+        Ok(filter)
+    }
+
+    fn shows(&self, offer: &DiskAvailability, terms: &Terms) -> bool {
+        is_place(&self.regions, self.data_center.as_ref(), terms)
+            && (self.cloud_id.is_none() || self.cloud_id == offer.cloud_id)
+    }
+}
+
+/// Whether that place is one of the regions, and the data centre, that are asked for.
+fn is_place(regions: &[Region], data_center: Option<&String>, terms: &Terms) -> bool {
+    (regions.is_empty() || terms.region.is_some_and(|region| regions.contains(&region)))
+        && (data_center.is_none() || data_center == terms.data_center.as_ref())
+}
+
+/// What of `rows` is on that page, counted from 1.
+fn cut<T>(rows: Vec<T>, page: u32, page_size: u32) -> Vec<T> {
+    let skip = u64::from(page - 1) * u64::from(page_size);
+    let skip = usize::try_from(skip).unwrap_or(usize::MAX);
+    rows.into_iter().skip(skip).take(page_size as usize).collect()
 }
 
 /// The filtered offers of the page, and how many there are on all pages.
@@ -86,7 +114,8 @@ async fn filtered(app: &App, actor: &Actor, filter: &Filter) -> Result<(Vec<GpuA
     let (stocked, terms, _) = offers(app).await?;
     let shown: Vec<_> = stocked.iter().filter(|stocked| filter.shows(stocked, &terms)).collect();
     let total = shown.len() as u64;
-    Ok((filter.cut(shown).into_iter().map(|stocked| view::offer(stocked, &terms)).collect(), total))
+    let page = cut(shown, filter.page, filter.page_size);
+    Ok((page.into_iter().map(|stocked| view::offer(stocked, &terms)).collect(), total))
 }
 
 pub(super) async fn gpus(
@@ -109,14 +138,12 @@ pub(super) async fn disks(
     State(app): State<Arc<App>>,
     params: Params,
 ) -> Result<Json<NumberedPage<DiskAvailability>>, Error> {
-    let filter = Filter::read(params, PAGE_SIZE_MAX)?;
+    let filter = DiskFilter::read(params)?;
     let (terms, (facts, free)) = (app.config.terms(), room(&app).await?);
     let offer = view::disk_offer(&app, &terms, &facts, &free);
-    let is_meant =
-        filter.is_place(&terms) && (filter.cloud_id.is_none() || filter.cloud_id == offer.cloud_id);
-    let items: Vec<_> = is_meant.then_some(offer).into_iter().collect();
+    let items: Vec<_> = filter.shows(&offer, &terms).then_some(offer).into_iter().collect();
     let total_count = items.len() as u64;
-    Ok(Json(NumberedPage { items: filter.cut(items), total_count }))
+    Ok(Json(NumberedPage { items: cut(items, filter.page, filter.page_size), total_count }))
 }
 
 /// No offers of several machines, in the legacy form.

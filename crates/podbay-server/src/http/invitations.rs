@@ -1,23 +1,19 @@
 //! `/api/v1/teams/{id}/invitations` and `/api/v1/invitations`: ours, beside the published calls.
 
-use super::auth;
 use super::body::Body;
 use super::params::{Id, Ids};
-use super::reply::shown_once;
+use super::reply::{kept, shown_once};
 use super::teams::team;
-use crate::app::invitations::{self, Guest};
-use crate::app::once::Replay;
+use crate::app::invitations::{self, Accepted, Guest};
+use crate::app::once::{Once, Replay};
 use crate::app::{Actor, App, Error};
-use crate::connections::Peer;
 use axum::extract::State;
-use axum::http::HeaderMap;
 use axum::{Extension, Json};
 use podbay_api::teams::{AcceptInvitation, Invitation as WireInvitation, InvitationCreated, Invite, Joined};
 use podbay_api::{Data, Empty, paths};
 use podbay_core::limits;
-use podbay_core::permission::Permission;
 use podbay_core::published::TeamRole;
-use podbay_store::Invitation;
+use podbay_store::{Invitation, KeptReply};
 use std::sync::Arc;
 
 type AppState = State<Arc<App>>;
@@ -73,23 +69,42 @@ pub(super) async fn revoke(
     Ok(Json(Empty {}))
 }
 
+impl Replay for Accepted {
+    fn replay(&self, _: &App) -> Result<(u16, String), Error> {
+        kept(Ok(joined(self, None)))
+    }
+}
+
+fn joined(accepted: &Accepted, key: Option<String>) -> Joined {
+    Joined { team: team(&accepted.membership), user_id: accepted.user.to_string(), key }
+}
+
 /// Needs no key: whoever has the code may come in. A key says which user it is.
 pub(super) async fn accept(
     State(app): AppState,
     Id(code): Id,
-    headers: HeaderMap,
-    peer: Option<Extension<Peer>>,
+    actor: Option<Caller>,
+    once: Option<Extension<Arc<Once>>>,
     Body(body): Body,
 ) -> Result<Json<Joined>, Error> {
     let AcceptInvitation { name, email } = AcceptInvitation::parse(&body)?;
-    let guest = match auth::caller(&app, ACCEPT, &headers, peer.map(|Extension(peer)| peer)).await? {
-        Some(actor) => Guest::User(actor.user),
-        None => Guest::New { name, email },
+    let (guest, once) = match actor {
+        Some(Extension(actor)) => (Guest::User(actor.user), actor.once),
+        None => (Guest::New { name, email }, once.map(|Extension(once)| once)),
     };
-    let (membership, user, key) = invitations::invitation_accept(&app, &code, guest).await?;
-    let key = key.map(|key| key.reveal());
-    Ok(Json(Joined { team: team(&membership), user_id: user.to_string(), key }))
+    let (accepted, key) = invitations::invitation_accept(&app, &code, guest, once).await?;
+    Ok(Json(joined(&accepted, key.map(|key| key.reveal()))))
 }
 
-/// What a key needs to accept with.
-const ACCEPT: Permission = super::TEAMS_WRITE;
+/// The reply to a repeated call that made a user: with the key, as long as nobody has used it.
+pub(super) async fn again(app: &App, once: &Once, reply: KeptReply) -> Result<(u16, String), Error> {
+    let mut joined: Joined = serde_json::from_str(&reply.body)
+        .map_err(|error| Error::Internal(format!("read a kept reply: {error}")))?;
+    match invitations::unused_key(app, once).await? {
+        Some(key) => {
+            joined.key = Some(key.reveal());
+            kept(Ok(joined))
+        }
+        None => shown_once("the user", &joined.user_id, "accept another invitation"),
+    }
+}

@@ -6,7 +6,7 @@ use super::params::Params;
 use super::reply::kept;
 use super::{api_keys, auth};
 use crate::app::logins::{self, Approved, Refused};
-use crate::app::once::Replay;
+use crate::app::once::{Once, Replay};
 use crate::app::{Actor, App, Error};
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -31,9 +31,14 @@ impl Replay for Refused {
     }
 }
 
-pub(super) async fn begin(State(app): AppState, Body(body): Body) -> Result<Json<LoginBegun>, Error> {
+pub(super) async fn begin(
+    State(app): AppState,
+    once: Option<Extension<Arc<Once>>>,
+    Body(body): Body,
+) -> Result<Json<LoginBegun>, Error> {
     let request = BeginLogin::parse(&body)?;
-    let (code, status_auth_token) = logins::login_begin(&app, request.encryption_public_key).await?;
+    let once = once.map(|Extension(once)| once);
+    let (code, status_auth_token) = logins::login_begin(&app, request.encryption_public_key, once).await?;
     Ok(Json(LoginBegun { challenge: code.to_string(), status_auth_token }))
 }
 

@@ -57,6 +57,8 @@ pub struct Route {
 
 const INSTANCES_READ: Permission = Permission::Needs(Scope::Instances, Read);
 const INSTANCES_WRITE: Permission = Permission::Needs(Scope::Instances, Write);
+const LOGIN_BEGIN: &str = "/api/v1/auth_challenge/generate";
+const INVITATION_ACCEPT: &str = "/api/v1/invitations/{id}/accept";
 const TEAMS_WRITE: Permission = Permission::Needs(Scope::Teams, Write);
 
 /// Every route of the server.
@@ -107,7 +109,7 @@ pub fn routes() -> Vec<Route> {
     add(Method::GET, "/api/v1/api_keys", Some(Permission::FullKey), get(api_keys::list));
     add(Method::POST, "/api/v1/api_keys", Some(Permission::FullKey), post(api_keys::create));
     add(Method::DELETE, "/api/v1/api_keys/{id}", Some(Permission::FullKey), delete(api_keys::revoke));
-    add(Method::POST, "/api/v1/auth_challenge/generate", None, post(logins::begin));
+    add(Method::POST, LOGIN_BEGIN, None, post(logins::begin));
     add(Method::GET, "/api/v1/auth_challenge/status", None, get(logins::status));
     add(Method::POST, "/api/v1/auth_challenge/approve", Some(Permission::FullKey), post(logins::approve));
     add(Method::POST, "/api/v1/auth_challenge/refuse", Some(Permission::FullKey), post(logins::refuse));
@@ -159,11 +161,23 @@ fn add_shared(add: &mut impl FnMut(Method, &'static str, Option<Permission>, Met
         Some(TEAMS_WRITE),
         delete(invitations::revoke),
     );
-    add(Method::POST, "/api/v1/invitations/{id}/accept", None, post(invitations::accept));
+    add(Method::POST, INVITATION_ACCEPT, None, post(invitations::accept));
     add(Method::GET, "/api/v1/billing/wallet", Some(BILLING_READ), get(billing::wallet));
     add(Method::POST, "/api/v1/billing/credits", Some(Permission::FullKey), post(billing::credit));
     add(Method::GET, "/api/v1/users", Some(Permission::FullKey), get(users::list));
     add(Method::POST, "/api/v1/users", Some(Permission::FullKey), post(users::create));
+}
+
+/// A route that needs no key: what a POST of it may be repeated by is not a user's.
+fn keyless(app: &Arc<App>, path: &str, handler: MethodRouter<Arc<App>>) -> MethodRouter<Arc<App>> {
+    let once = |keys| from_fn_with_state((app.clone(), keys), once::guard);
+    match path {
+        INVITATION_ACCEPT => handler
+            .layer(once(once::Keys::Guest))
+            .layer(from_fn_with_state((app.clone(), TEAMS_WRITE), auth::optional)),
+        LOGIN_BEGIN => handler.layer(once(once::Keys::Program)),
+        _ => handler,
+    }
 }
 
 /// The router over [`routes`].
@@ -173,14 +187,16 @@ pub fn router(app: Arc<App>) -> Router {
         let handler = match permission {
             Some(permission) => {
                 let handler = match method {
-                    Method::POST => handler.layer(from_fn_with_state(app.clone(), once::guard)),
+                    Method::POST => {
+                        handler.layer(from_fn_with_state((app.clone(), once::Keys::User), once::guard))
+                    }
                     _ => handler,
                 };
                 let needs = auth::Needs { permission, class: Class::of(&method, path) };
                 handler.layer(from_fn_with_state((app.clone(), needs), auth::guard))
             }
             None if path.starts_with("/api/") => {
-                handler.layer(from_fn_with_state(app.clone(), auth::keyless))
+                keyless(&app, path, handler).layer(from_fn_with_state(app.clone(), auth::keyless))
             }
             None => handler.layer(from_fn(auth::to_its_end)),
         };

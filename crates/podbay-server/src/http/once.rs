@@ -1,10 +1,11 @@
 //! `Idempotency-Key` in front of every POST: what was answered before is answered again.
 
-use super::body;
+use super::{body, invitations, json};
 use crate::app::once::{Flight, Once};
 use crate::app::{Actor, App, Error};
 use axum::body::{Body, HttpBody};
 use axum::extract::{Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -13,13 +14,31 @@ use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
 const KEY: &str = "idempotency-key";
-const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+const REPLAYED: (HeaderName, HeaderValue) =
+    (HeaderName::from_static("idempotency-replayed"), HeaderValue::from_static("true"));
+
+/// Whose idempotency keys those of a route are.
+#[derive(Clone, Copy)]
+pub(super) enum Keys {
+    /// Of the user who calls.
+    User,
+    /// Of the user who calls, or else of whoever has the code of the invitation.
+    Guest,
+    /// Of whoever has begun a login for that public key.
+    Program,
+}
 
 /// Answers a repeated call as the first one was; lets all others pass.
-pub(super) async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+pub(super) async fn guard(
+    State((app, keys)): State<(Arc<App>, Keys)>,
+    request: Request,
+    next: Next,
+) -> Response {
     match key_of(request.headers()) {
         Ok(None) => next.run(request).await,
-        Ok(Some(key)) => keyed(&app, key, request, next).await.unwrap_or_else(IntoResponse::into_response),
+        Ok(Some(key)) => {
+            keyed(&app, keys, key, request, next).await.unwrap_or_else(IntoResponse::into_response)
+        }
         Err(error) => error.into_response(),
     }
 }
@@ -37,36 +56,61 @@ fn key_of(headers: &HeaderMap) -> Result<Option<String>, Error> {
     Ok(Some(String::from_utf8_lossy(bytes).into_owned()))
 }
 
-async fn keyed(app: &Arc<App>, key: String, request: Request, next: Next) -> Result<Response, Error> {
+async fn keyed(
+    app: &Arc<App>,
+    keys: Keys,
+    name: String,
+    request: Request,
+    next: Next,
+) -> Result<Response, Error> {
     let (mut parts, body) = request.into_parts();
     let bytes = body::read(app, &parts.headers, body).await?;
-    let request_sha256 = fingerprint(&parts.method, parts.uri.path(), &bytes);
-    let Some(actor) = parts.extensions.get_mut::<Actor>() else {
-        return Err(Error::Internal("an idempotency key without a caller".into()));
-    };
-    let user = actor.user.clone();
-    let _flight = Flight::begin(app, &user, &key)?;
-    if let Some(kept) = app.kept_reply(&user, &key).await? {
-        if kept.request_sha256 != request_sha256 {
-            let text = "this key belongs to another request; make a new one for each";
-            return Err(Error::field("header.Idempotency-Key", text));
-        }
-        let status = StatusCode::from_u16(kept.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let headers = [
-            (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
-            (REPLAYED, HeaderValue::from_static("true")),
-        ];
-        return Ok((status, headers, kept.body).into_response());
+    let once = once(app, keys, name, &parts, &bytes)?;
+    let _flight = Flight::begin(app, &once)?;
+    if let Some(kept) = app.kept_reply(&once).await? {
+        let (status, body) = match once.is_keyless() {
+            true => invitations::again(app, &once, kept).await?,
+            false => (kept.status, kept.body),
+        };
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let headers = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json")), REPLAYED];
+        return Ok((status, headers, body).into_response());
     }
-    let once = Once::new(key, request_sha256);
-    actor.once = Some(once.clone());
+    match parts.extensions.get_mut::<Actor>() {
+        Some(actor) => actor.once = Some(once.clone()),
+        None => _ = parts.extensions.insert(once.clone()),
+    }
     let path = parts.uri.path().to_owned();
     let response = next.run(Request::from_parts(parts, Body::from(bytes))).await;
-    if once.is_kept() || !is_final(response.status()) {
+    if once.is_again() {
+        return Ok(([REPLAYED], response).into_response());
+    }
+    // Errors of anybody are not kept: they would fill the database, and repeating the call makes them again.
+    if once.is_kept() || once.is_keyless() || !is_final(response.status()) {
         return Ok(response);
     }
     debug_assert!(!response.status().is_success(), "POST {path} must write through `App::write_once`");
-    keep(app, &user, &once, response).await
+    keep(app, &once, response).await
+}
+
+/// What a call's key stands for.
+fn once(app: &App, keys: Keys, name: String, parts: &Parts, body: &[u8]) -> Result<Arc<Once>, Error> {
+    let request = fingerprint(&parts.method, parts.uri.path(), body);
+    if let Some(actor) = parts.extensions.get::<Actor>() {
+        return Ok(Once::of_user(&actor.user, name, request));
+    }
+    match keys {
+        Keys::User => Err(Error::Internal("an idempotency key without a caller".into())),
+        Keys::Guest => {
+            let code = parts.uri.path().trim_end_matches('/').rsplit('/').nth(1).unwrap_or_default();
+            Ok(Once::of_holder(&app.vault, "invitation", code.as_bytes(), name, request))
+        }
+        Keys::Program => {
+            let body = json::read(body).unwrap_or_default();
+            let public_key = body["encryptionPublicKey"].as_str().unwrap_or_default();
+            Ok(Once::of_holder(&app.vault, "login", public_key.as_bytes(), name, request))
+        }
+    }
 }
 
 /// What a call is, beside its key and its caller.
@@ -85,12 +129,7 @@ fn is_final(status: StatusCode) -> bool {
 }
 
 /// Keeps a reply to a call without effect. One that is too long is made anew by the next call.
-async fn keep(
-    app: &Arc<App>,
-    user: &podbay_core::UserId,
-    once: &Arc<Once>,
-    response: Response,
-) -> Result<Response, Error> {
+async fn keep(app: &Arc<App>, once: &Arc<Once>, response: Response) -> Result<Response, Error> {
     let length = response.body().size_hint().exact();
     if length.is_none_or(|length| length > limits::IDEMPOTENCY_REPLY_BYTES_MAX) {
         return Ok(response);
@@ -99,7 +138,7 @@ async fn keep(
     let bytes = axum::body::to_bytes(body, usize::MAX).await;
     let bytes = bytes.map_err(|error| Error::Internal(format!("read a reply: {error}")))?;
     let text = String::from_utf8_lossy(&bytes).into_owned();
-    if let Err(error) = app.keep_reply(user, once, (parts.status.as_u16(), text)).await {
+    if let Err(error) = app.keep_reply(once, (parts.status.as_u16(), text)).await {
         tracing::warn!(cause = ?error, "a reply was not kept under its key");
     }
     Ok(Response::from_parts(parts, Body::from(bytes)))

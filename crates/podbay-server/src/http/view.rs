@@ -15,7 +15,9 @@ use podbay_api::pods::{
 use podbay_api::{OffsetPage, OneOrMany};
 use podbay_core::place::{CpuSize, Free, HostFacts, Terms};
 use podbay_core::pod::{MachinePhase, NamedPort, Pod, PublishedPort, Resource, SSH_PORT};
-use podbay_core::published::{PodStatus, ProviderType, Security, StockStatus, UsedBy};
+use podbay_core::published::{
+    AttachableStatus, AttachableType, Currency, PodStatus, ProviderType, Security, StockStatus, UsedBy,
+};
 use podbay_core::{PodId, Timestamp};
 use podbay_provider::Logs;
 use podbay_store::{Event, Page};
@@ -75,9 +77,9 @@ fn disk_at(pod: &Pod, disk: &Attached) -> AttachedResource {
         _ => false,
     };
     AttachedResource {
-        kind: "DISK".into(),
+        kind: AttachableType::Disk.into(),
         id: disk.attachment.disk_id.to_string(),
-        status: if runs { "MOUNTED" } else { "ATTACHED" }.into(),
+        status: if runs { AttachableStatus::Mounted } else { AttachableStatus::Attached }.into(),
         is_detachable: true,
         mount_path: Some(disk.attachment.mount_path.clone()),
         resource_path: None,
@@ -258,7 +260,7 @@ pub(super) fn offer(stocked: &Stocked, terms: &Terms) -> GpuAvailability {
             on_demand: secure.then_some(price),
             community_price: (!secure).then_some(price),
             is_variable: Some(false),
-            currency: Some("USD".into()),
+            currency: Some(Currency::Usd.into()),
         },
         images: terms.images.iter().map(|image| (*image).into()).collect(),
         is_spot: Some(false),

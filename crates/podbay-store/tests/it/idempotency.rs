@@ -10,7 +10,7 @@ fn reply(body: &str) -> KeptReply {
 async fn keep(db: &Db, owner: u128, name: &'static str, body: &'static str, now: i64) -> bool {
     db.write(move |tx| {
         Box::pin(async move {
-            tx.idempotency_insert(&user(owner), name, &reply(body), at(now), at(now - 100)).await
+            tx.idempotency_insert(user(owner).as_str(), name, &reply(body), at(now), at(now - 100)).await
         })
     })
     .await
@@ -25,12 +25,19 @@ async fn one_reply_is_kept_under_a_key_of_a_user_until_it_is_old() {
         assert!(!keep(&db, 1, "a", "second", 1099).await, "{}", db.kind);
         assert!(keep(&db, 2, "a", "somebody else's", 1000).await);
         let mut tx = db.reader().await;
-        assert_eq!(tx.idempotency_get(&user(1), "a", at(999)).await.unwrap(), Some(reply("first")));
-        assert_eq!(tx.idempotency_get(&user(1), "a", at(1000)).await.unwrap(), None, "too old");
-        assert_eq!(tx.idempotency_get(&user(1), "b", at(0)).await.unwrap(), None);
+        assert_eq!(tx.idempotency_get(user(1).as_str(), "a", at(999)).await.unwrap(), Some(reply("first")));
+        assert_eq!(tx.idempotency_get(user(1).as_str(), "a", at(1000)).await.unwrap(), None, "too old");
+        assert_eq!(tx.idempotency_get(user(1).as_str(), "b", at(0)).await.unwrap(), None);
+        assert_eq!(tx.idempotency_get("invitation:12", "a", at(0)).await.unwrap(), None);
         drop(tx);
+        let keyless = db.write(|tx| {
+            Box::pin(async move {
+                tx.idempotency_insert("invitation:12", "a", &reply("nobody's"), at(1000), at(900)).await
+            })
+        });
+        assert!(keyless.await.unwrap(), "{}: whose key it is need be no user", db.kind);
         assert!(keep(&db, 1, "a", "third", 1100).await, "an old one makes way");
-        let kept = db.reader().await.idempotency_get(&user(1), "a", at(0)).await.unwrap();
+        let kept = db.reader().await.idempotency_get(user(1).as_str(), "a", at(0)).await.unwrap();
         assert_eq!(kept, Some(reply("third")), "{}", db.kind);
     }
 }
@@ -49,7 +56,7 @@ async fn old_replies_are_forgotten_in_batches() {
         }
         assert_eq!(counts, [2, 1, 0], "{}", db.kind);
         let mut tx = db.reader().await;
-        assert_eq!(tx.idempotency_get(&user(1), "c", at(0)).await.unwrap(), None);
-        assert_eq!(tx.idempotency_get(&user(1), "d", at(0)).await.unwrap(), Some(reply("x")));
+        assert_eq!(tx.idempotency_get(user(1).as_str(), "c", at(0)).await.unwrap(), None);
+        assert_eq!(tx.idempotency_get(user(1).as_str(), "d", at(0)).await.unwrap(), Some(reply("x")));
     }
 }

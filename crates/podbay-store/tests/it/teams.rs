@@ -232,6 +232,19 @@ async fn keys_follow_sharing_and_membership() {
         assert_eq!(keys(&db, &all).await, [1, 2, 3], "{}", db.kind);
         assert_eq!(keys(&db, &some).await, [2, 3], "{}", db.kind);
 
+        db.write(|tx| {
+            Box::pin(async move { tx.pod_choose_ssh_key(&pod_id(1), &SshKeyId::from_bits(9)).await })
+        })
+        .await
+        .unwrap();
+        db.write(|tx| {
+            Box::pin(async move { tx.pod_choose_ssh_key(&pod_id(4), &SshKeyId::from_bits(2)).await })
+        })
+        .await
+        .unwrap();
+        assert_eq!(keys(&db, &personal).await, [], "{}: the chosen one is gone", db.kind);
+        assert_eq!(keys(&db, &some).await, [2, 3], "{}: others' keys are not chosen from", db.kind);
+
         let with_keys = async |owner: UserId| {
             let pods = db.reader().await.pod_list_with_keys_of(&owner).await.unwrap();
             let mut ids: Vec<PodId> = pods.into_iter().map(|pod| pod.id).collect();

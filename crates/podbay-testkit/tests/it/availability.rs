@@ -131,6 +131,42 @@ async fn page_sizes_have_their_published_bounds() {
 }
 
 #[tokio::test]
+async fn offers_of_disks_have_their_own_filters_and_ignore_those_of_gpus() {
+    let server = placed().await;
+    let ada = server.user("ada").await;
+    let path = "/api/v1/availability/disks";
+    let all = ada.get(path).await.ok();
+    assert_eq!((&all["totalCount"], &all["items"][0]["cloudId"]), (&json!(1), &json!("disk")));
+    for query in [
+        "gpu_type=x",
+        "gpu_count=0",
+        "socket=x",
+        "security=none",
+        "disks=x",
+        "gpu_type=A100_80GB&gpu_count=2&socket=SXM4&security=secure_cloud",
+    ] {
+        assert_eq!(ada.get(&format!("{path}?{query}")).await.ok(), all, "{query}");
+    }
+    for (query, expected) in [
+        ("regions=canada&regions=eu_west", 1),
+        ("regions=canada", 0),
+        ("data_center_id=cellar&cloud_id=disk", 1),
+        ("data_center_id=attic", 0),
+        ("cloud_id=cpu-1x2", 0),
+    ] {
+        assert_eq!(ada.get(&format!("{path}?{query}")).await.ok()["totalCount"], expected, "{query}");
+    }
+    for (query, text) in [
+        ("page=0", "query.page: write a whole number, 1 or more"),
+        ("page_size=101", "query.page_size: write a whole number from 1 to 100"),
+    ] {
+        assert_eq!(ada.get(&format!("{path}?{query}")).await.error(422), text);
+    }
+    let said = ada.get(&format!("{path}?regions=mars")).await.error(422);
+    assert!(said.starts_with("query.regions: unknown value; known are: africa, "), "{said}");
+}
+
+#[tokio::test]
 async fn offers_of_several_machines_are_none_in_every_form() {
     let server = placed().await;
     let ada = server.user("ada").await;

@@ -73,6 +73,11 @@ async fn each_wrong_field_of_an_order_is_named() {
             with("image", json!("flux")),
             "body.pod.image: this image is not offered here; offered are: ubuntu_22_cuda_12, ubuntu_26",
         ),
+        (
+            with("prepaidForHr", json!(24)),
+            "body.pod.prepaidForHr: no offer here is paid in advance (prepaidTime is null); leave it out",
+        ),
+        (with("prepaidForHr", json!(0)), "body.pod.prepaidForHr: must be more than 0"),
         (with("sshKeyId", json!("nope")), "body.pod.sshKeyId: no such SSH key in this account"),
         (
             with("envVars", json!({ "1A": "x" })),
@@ -100,6 +105,8 @@ async fn what_clients_send_beside_the_specification_is_taken() {
         ("maxPrice", json!(0)),
         ("maxPrice", json!(null)),
         ("image", json!(null)),
+        ("prepaidForHr", json!(null)),
+        ("sshKeyId", json!(null)),
         ("socket", json!("SXM5")),
         ("diskSize", json!(256)),
         ("gpuCount", json!(1.0)),
@@ -350,4 +357,92 @@ async fn query_parameters_with_a_published_range_or_list_are_held_to_it() {
             .contains("query.regions")
     );
     ada.get("/api/v1/availability?page_size=500&regions=canada&cloud_id=&color=red").await.ok();
+}
+
+/// Names of the query parameters of an operation.
+fn parameters(operation: &Value) -> Vec<&str> {
+    let list = operation["parameters"].as_array().unwrap().iter();
+    list.filter(|one| one["in"] == "query").map(|one| one["name"].as_str().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn parameters_that_a_route_does_not_know_are_ignored() {
+    let server = TestServer::new().await;
+    let owner = server.owner().await;
+    let document = podbay_server::http::contract().json;
+    let operations = document["paths"].as_object().unwrap().values().filter(|item| item["get"].is_object());
+    let mut known: Vec<&str> = operations.flat_map(|item| parameters(&item["get"])).collect();
+    known.sort_unstable();
+    known.dedup();
+    for (nth, route) in podbay_server::http::routes().into_iter().enumerate() {
+        if route.method != Method::GET {
+            continue;
+        }
+        let own = parameters(&document["paths"][route.path]["get"]);
+        let foreign = known.iter().filter(|name| !own.contains(*name));
+        let query: Vec<String> =
+            foreign.copied().chain(["color", "%00", "a[b]"]).map(|name| format!("{name}=-1%00x")).collect();
+        let path = crate::matrix::own(&server, &owner, route.path, nth).await;
+        let plain = owner.get(&path).await;
+        let with = owner.get(&format!("{path}?{}&&=&color", query.join("&"))).await;
+        assert_eq!(with.status, plain.status, "{path}");
+        // These two count how often there was an audit.
+        if !["/api/v1/audit", "/metrics"].contains(&route.path) {
+            assert_eq!(with.text, plain.text, "{path}");
+        }
+        server.clear().await;
+    }
+}
+
+#[tokio::test]
+async fn names_that_nobody_can_tell_from_others_are_refused() {
+    let server = TestServer::new().await;
+    let owner = server.owner().await;
+    let disk = owner.post("/api/v1/disks", &TestServer::disk_order(1)).await.ok();
+    let renamed = format!("/api/v1/disks/{}", disk["id"].as_str().unwrap());
+    let key = TestServer::ssh_public_key(1);
+    let requests = |name: &str| {
+        let mut disk = TestServer::disk_order(1);
+        disk["disk"]["name"] = json!(name);
+        [
+            (Method::POST, "/api/v1/pods", with("name", json!(name)), "body.pod.name"),
+            (Method::POST, "/api/v1/disks", disk, "body.disk.name"),
+            (Method::PATCH, &renamed, json!({ "name": name }), "body.name"),
+            (Method::POST, "/api/v1/users", json!({ "name": name, "email": "a@example.org" }), "body.name"),
+            (Method::POST, "/api/v1/teams", json!({ "name": name }), "body.name"),
+            (Method::POST, "/api/v1/ssh_keys", json!({ "name": name, "publicKey": key }), "body.name"),
+            (
+                Method::POST,
+                "/api/v1/templates",
+                json!({ "name": name, "image": "localhost/web" }),
+                "body.name",
+            ),
+            (Method::POST, "/api/v1/api_keys", json!({ "name": name, "scopes": {} }), "body.name"),
+        ]
+    };
+    let unseen = "must have no invisible characters, and none that change the direction of text";
+    let mixed = "must not mix letters of alphabets that look alike, such as Latin and Cyrillic, in one word";
+    for (name, text) in [
+        ("p\u{430}ypal", mixed),
+        ("my \u{3b1}dmin", mixed),
+        ("\u{410}dmin-2", mixed),
+        ("a\u{34f}da", unseen),
+        ("ada\u{2800}", unseen),
+        ("ada\u{fe0f}", unseen),
+        ("ada\u{e0100}", unseen),
+        ("a\u{17b4}da", unseen),
+        ("ada\u{e0041}", unseen),
+    ] {
+        for (method, path, body, field) in requests(name) {
+            let reply = owner.send(method, path, body.to_string().into_bytes()).await;
+            assert_eq!(reply.error(422), format!("{field}: {text}"), "{path}: {name:?}");
+        }
+    }
+    for name in ["Паша", "A-команда", "学習 Pod", "Ωμέγα 3 café ✓"] {
+        for (method, path, body, _) in requests(name) {
+            let reply = owner.send(method, path, body.to_string().into_bytes()).await;
+            assert!(matches!(reply.status.as_u16(), 200 | 409), "{path}: {name}: {}", reply.json);
+        }
+    }
+    server.clear().await;
 }

@@ -4,7 +4,7 @@ use axum::Router;
 use axum::http::{Method, StatusCode, Uri};
 use podbay_api::api_keys::CreateApiKey;
 use podbay_api::billing::AddCredit;
-use podbay_api::client::{Client, HistoryQuery, OfferFilter};
+use podbay_api::client::{Client, DiskOfferFilter, HistoryQuery, OfferFilter, SortBy};
 use podbay_api::disks::{CreateDisk, PatchDisk};
 use podbay_api::logins::{ApproveLogin, BeginLogin, RefuseLogin};
 use podbay_api::paths;
@@ -23,27 +23,31 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 type Seen = Arc<Mutex<BTreeSet<(Method, String)>>>;
+/// Paths with the names of the parameters of a query.
+type Asked = Arc<Mutex<BTreeSet<(String, String)>>>;
 
 /// Routes that a program has no use for: pages for people, numbers for Prometheus, and another name for the log.
 const NOT_FOR_PROGRAMS: [&str; 4] =
     [paths::DOCS, paths::LOGIN_PAGE, paths::METRICS, "/api/v1/pods/{id}/logs"];
 
 /// A server that knows nothing and writes down what it was asked.
-async fn recorder() -> (Client, Seen) {
+async fn recorder() -> (Client, Seen, Asked) {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let seen = Seen::default();
-    let log = Arc::clone(&seen);
+    let (seen, asked) = (Seen::default(), Asked::default());
+    let (log, query_log) = (Arc::clone(&seen), Arc::clone(&asked));
     let router = Router::new().fallback(async move |method: Method, uri: Uri| {
         let ids = [("/ID", "/{id}"), ("/USER", "/{user}"), ("/INVITATION", "/{invitation}")];
         let path = uri.path().trim_end_matches('/').to_owned();
         let path = ids.into_iter().fold(path, |path, (id, name)| path.replace(id, name));
+        let names = uri.query().unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
+        query_log.lock().unwrap().extend(names.map(|(name, _)| (path.clone(), name.to_owned())));
         log.lock().unwrap().insert((method, path));
         (StatusCode::NOT_FOUND, r#"{"detail": "Not found"}"#)
     });
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, router).await });
-    (Client::new(&base, Some("key")).unwrap(), seen)
+    (Client::new(&base, Some("key")).unwrap(), seen, asked)
 }
 
 /// Every call of the client; the ids are the names of their places.
@@ -65,7 +69,7 @@ async fn call_everything(client: &Client) {
     client.pod_events("ID", 0, 1).await.unwrap_err();
     client.offers_all(&offers).await.unwrap_err();
     client.offers_multi_node(&offers, 1, 1).await.unwrap_err();
-    client.offer_map(&offers).await.unwrap_err();
+    client.offer_map(&offers, 1, 1).await.unwrap_err();
     client.gpu_summary().await.unwrap_err();
     client.ssh_keys().await.unwrap_err();
     client.ssh_key_add(&ssh_key).await.unwrap_err();
@@ -86,7 +90,7 @@ async fn call_everything(client: &Client) {
 
 async fn call_disks(client: &Client) {
     let order = CreateDisk::parse(&TestServer::disk_order(1)).unwrap();
-    client.disk_offers().await.unwrap_err();
+    client.disk_offers_all(&DiskOfferFilter::default()).await.unwrap_err();
     client.disks_all().await.unwrap_err();
     client.disk("ID").await.unwrap_err();
     client.disk_create(&order).await.unwrap_err();
@@ -97,12 +101,12 @@ async fn call_disks(client: &Client) {
 
 async fn call_logins_and_catalogs(client: &Client) {
     let code = LoginCode::from_bits(7);
-    client.login_begin(&BeginLogin { encryption_public_key: "k".into() }).await.unwrap_err();
+    client.login_begin(&BeginLogin { encryption_public_key: "k".into(), limits: None }).await.unwrap_err();
     client.login_status(code.as_str()).await.unwrap_err();
     let approval = ApproveLogin { challenge: code.clone(), scopes: None, expires_at: None };
     client.login_approve(&approval).await.unwrap_err();
     client.login_refuse(&RefuseLogin { challenge: code }).await.unwrap_err();
-    client.cluster_map(&OfferFilter::default()).await.unwrap_err();
+    client.cluster_map(&OfferFilter::default(), 1, 1).await.unwrap_err();
     client.multi_node_summary().await.unwrap_err();
     client.skypilot_catalog().await.unwrap_err();
 }
@@ -140,7 +144,7 @@ async fn call_teams(client: &Client) {
 
 #[tokio::test]
 async fn every_route_has_a_call() {
-    let (client, seen) = recorder().await;
+    let (client, seen, _) = recorder().await;
     call_everything(&client).await;
     call_disks(&client).await;
     call_teams(&client).await;
@@ -150,5 +154,62 @@ async fn every_route_has_a_call() {
     for route in routes().into_iter().filter(|route| !NOT_FOR_PROGRAMS.contains(&route.path)) {
         let called = (route.method.clone(), route.path.to_owned());
         assert!(seen.contains(&called), "the client has no call for {called:?}; or call it in this test");
+    }
+}
+
+/// Every call that has parameters, with all that it can be given.
+async fn ask_everything(client: &Client) {
+    let text = || Some("x".to_owned());
+    let filter = OfferFilter {
+        regions: vec!["x".into()],
+        gpu_count: Some(1),
+        gpu_type: text(),
+        socket: text(),
+        security: text(),
+        data_center_id: text(),
+        cloud_id: text(),
+        disks: vec!["x".into()],
+    };
+    let near = DiskOfferFilter { regions: vec!["x".into()], data_center_id: text(), cloud_id: text() };
+    let history = HistoryQuery { sort_by: SortBy::CreatedAt, offset: 1, ..HistoryQuery::default() };
+    client.offers(&filter, 2, 3).await.unwrap_err();
+    client.offers_multi_node(&filter, 2, 3).await.unwrap_err();
+    client.offer_map(&filter, 2, 3).await.unwrap_err();
+    client.cluster_map(&filter, 2, 3).await.unwrap_err();
+    client.disk_offers(&near, 2, 3).await.unwrap_err();
+    client.pods(1, 2).await.unwrap_err();
+    client.pod_statuses(&["x"]).await.unwrap_err();
+    client.pod_history(&history).await.unwrap_err();
+    client.pod_log("ID", 1).await.unwrap_err();
+    client.pod_events("ID", 1, 2).await.unwrap_err();
+    client.disks(1, 2).await.unwrap_err();
+    client.disk_events("ID", 1, 2).await.unwrap_err();
+    client.ssh_keys_page(1, 2).await.unwrap_err();
+    client.templates_page(1, 2).await.unwrap_err();
+    client.users_page(1, 2).await.unwrap_err();
+    client.teams_page(1, 2).await.unwrap_err();
+    client.team_members_page("ID", 1, 2).await.unwrap_err();
+    client.wallet(Some("x"), 1, 2).await.unwrap_err();
+    client.whoami_in("x").await.unwrap_err();
+    client.login_status("x").await.unwrap_err();
+}
+
+#[tokio::test]
+async fn every_parameter_of_a_query_can_be_given() {
+    let (client, _, asked) = recorder().await;
+    ask_everything(&client).await;
+    let (asked, document) = (asked.lock().unwrap(), podbay_server::http::contract().json);
+    for (path, item) in document["paths"].as_object().unwrap() {
+        if NOT_FOR_PROGRAMS.contains(&path.as_str()) {
+            continue;
+        }
+        let parameters = item["get"]["parameters"].as_array().into_iter().flatten();
+        for parameter in parameters.filter(|parameter| parameter["in"] == "query") {
+            let name = parameter["name"].as_str().unwrap().to_owned();
+            assert!(
+                asked.contains(&(path.clone(), name.clone())),
+                "the client cannot give {path} its {name}"
+            );
+        }
     }
 }

@@ -117,3 +117,11 @@ async fn the_page_shows_every_operation_and_needs_nothing_else() {
         assert!(!page.contains(outside), "the page has {outside}");
     }
 }
+
+#[test]
+fn every_call_of_the_api_may_be_answered_that_it_cannot_be_done_now() {
+    let document = contract().json;
+    for (path, method, operation) in operations(&document).filter(|(path, ..)| path.starts_with("/api/")) {
+        assert!(operation["responses"]["503"].is_object(), "{method} {path} does not declare 503");
+    }
+}

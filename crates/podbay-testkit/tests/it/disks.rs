@@ -451,3 +451,29 @@ async fn a_teams_disk_is_every_members_and_on_the_teams_bill() {
     assert_eq!((&line["resource_type"], &line["resource_id"]), (&json!("disks"), &json!(id)));
     assert_eq!(line["amount_usd"], 0.1);
 }
+
+#[tokio::test]
+async fn a_teams_disk_is_renamed_by_every_member_and_grown_by_those_who_may_delete_it() {
+    let server = TestServer::new().await;
+    let ada = server.user("ada").await;
+    let team = text(&ada.post("/api/v1/teams", &json!({ "name": "crew" })).await.ok(), "teamId");
+    let (bob, _) = server.member(&ada, &team, "bob", "MEMBER").await;
+    let mut order = TestServer::disk_order(10);
+    order["team"] = json!({ "teamId": team });
+    let of_ada = text(&ada.post(DISKS, &order).await.ok(), "id");
+    let of_bob = text(&bob.post(DISKS, &order).await.ok(), "id");
+    server.settle().await;
+    let patch = async |client: &Client, id: &str, change: Value| {
+        client.patch(&format!("{DISKS}/{id}"), &change).await
+    };
+    assert_eq!(patch(&bob, &of_ada, json!({ "name": "data" })).await.ok()["name"], "data");
+    for change in [json!({ "size": 20 }), json!({ "name": "mine", "size": 20 })] {
+        let denied = patch(&bob, &of_ada, change).await.error(403);
+        assert_eq!(denied, "only the one who made this and an ADMIN of the team may grow it");
+    }
+    let unchanged = show(&ada, &of_ada).await;
+    assert_eq!((&unchanged["name"], &unchanged["size"]), (&json!("data"), &json!(10)));
+    assert_eq!(patch(&ada, &of_ada, json!({ "size": 20 })).await.ok()["size"], 20);
+    assert_eq!(patch(&bob, &of_bob, json!({ "size": 20 })).await.ok()["size"], 20, "its maker");
+    assert_eq!(patch(&ada, &of_bob, json!({ "size": 30 })).await.ok()["size"], 30, "an ADMIN");
+}

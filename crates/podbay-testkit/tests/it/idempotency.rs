@@ -204,3 +204,124 @@ async fn a_secret_is_kept_nowhere() {
     }
     assert!(searched > 0, "the key's row was among what was searched");
 }
+
+async fn invite(client: &Client) -> String {
+    let team = client.post("/api/v1/teams", &json!({ "name": "crew" })).await.ok();
+    let path = format!("/api/v1/teams/{}/invitations", team["teamId"].as_str().unwrap());
+    client.post(&path, &json!({})).await.ok()["path"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn calls_without_a_key_are_done_once_too() {
+    let mut server = TestServer::new().await;
+    let ada = server.user("ada").await;
+    let (path, other_path) = (invite(&ada).await, invite(&ada).await);
+    let eve = json!({ "name": "eve", "email": "eve@example.org" });
+    let first = server.anonymous().once("k").post(&path, &eve).await;
+    let replayed = |first: &podbay_testkit::Reply, again: podbay_testkit::Reply| {
+        assert_eq!((again.status, &again.text), (first.status, &first.text));
+        assert_eq!(again.headers["idempotency-replayed"], "true");
+        assert_eq!(again.headers["content-type"], "application/json");
+    };
+    assert!(!first.headers.contains_key("idempotency-replayed"));
+    replayed(&first, server.anonymous().once("k").post(&format!("{path}/"), &eve).await);
+    server.restart().await;
+    let nobody = server.anonymous();
+    replayed(&first, nobody.once("k").post(&path, &eve).await);
+
+    let wrong = "header.Idempotency-Key: this key belongs to another request; make a new one for each";
+    let bob = json!({ "name": "bob", "email": "bob@example.org" });
+    assert_eq!(nobody.once("k").post(&path, &bob).await.error(422), wrong);
+    assert_eq!(nobody.once("l").post(&path, &eve).await.status, 404, "the code is used");
+    let other = nobody.once("k").post(&other_path, &bob).await.ok();
+    assert_ne!(other["key"], first.json["key"], "somebody else's key is another key");
+
+    // Who has used the first key has it, so nobody else needs it any more.
+    let key = first.json["key"].as_str().unwrap();
+    assert_eq!(nobody.with_key(key).get("/api/v1/user/whoami").await.ok()["data"]["name"], "eve");
+    let used = nobody.once("k").post(&path, &eve).await.error(409);
+    let id = first.json["userId"].as_str().unwrap();
+    assert!(used.starts_with(&format!("this Idempotency-Key has made the user {id} before")), "{used}");
+    for file in std::fs::read_dir(server.folder()).unwrap() {
+        let bytes = std::fs::read(file.unwrap().path()).unwrap();
+        let secret = key.rsplit('_').next().unwrap().as_bytes();
+        assert!(!bytes.windows(secret.len()).any(|window| window == secret), "it lies nowhere");
+    }
+
+    server.clock.advance(Duration::from_secs(24 * 3600));
+    let kept = server.app.forget_replies().await.unwrap();
+    assert_eq!(kept, 2, "of what had an effect: what anybody can send is not kept");
+}
+
+#[tokio::test]
+async fn a_storm_of_guests_with_one_key_is_one_user() {
+    let server = TestServer::new().await;
+    let owner = server.owner().await;
+    let path = invite(&owner).await;
+    let mut storm = JoinSet::new();
+    for _ in 0..16 {
+        let (client, path) = (server.anonymous().once("storm"), path.clone());
+        storm.spawn(async move {
+            client.post(&path, &json!({ "name": "eve", "email": "eve@example.org" })).await
+        });
+    }
+    let mut answers = Vec::new();
+    while let Some(reply) = storm.join_next().await {
+        let reply = reply.unwrap();
+        match reply.status.as_u16() {
+            200 => answers.push(reply.text),
+            _ => assert_eq!(reply.error(409), IN_FLIGHT),
+        }
+    }
+    answers.dedup();
+    assert_eq!(answers.len(), 1, "one answer, however often");
+    assert_eq!(owner.get("/api/v1/users").await.ok()["total_count"], 2);
+}
+
+#[tokio::test]
+async fn a_user_who_accepts_repeats_the_call_under_a_key_of_their_own() {
+    let server = TestServer::new().await;
+    let (ada, eve) = (server.user("ada").await, server.user("eve").await);
+    let path = invite(&ada).await;
+    let first = eve.once("k").post(&path, &json!({})).await;
+    let again = eve.once("k").post(&path, &json!({})).await;
+    assert_eq!((first.status.as_u16(), &again.text), (200, &first.text));
+    assert_eq!(again.headers["idempotency-replayed"], "true");
+    assert_eq!(server.anonymous().once("k").post(&path, &json!({})).await.status, 404);
+    assert_eq!(server.user("bob").await.once("k").post(&path, &json!({})).await.status, 404);
+}
+
+#[tokio::test]
+async fn a_login_is_begun_once_for_each_key() {
+    const GENERATE: &str = "/api/v1/auth_challenge/generate";
+    let mut server = TestServer::new().await;
+    let body = json!({ "encryptionPublicKey": include_str!("fixtures/login-key.pub.pem") });
+    let first = server.anonymous().once("k").post(GENERATE, &body).await;
+    assert!(!first.headers.contains_key("idempotency-replayed"));
+    server.restart().await;
+    let nobody = server.anonymous();
+    let again = nobody.once("k").post(GENERATE, &body).await;
+    assert_eq!(
+        (again.text, &again.headers["idempotency-replayed"]),
+        (first.text.clone(), &"true".parse().unwrap())
+    );
+
+    let mut other = body.clone();
+    other["limits"] = json!({});
+    let wrong = "header.Idempotency-Key: this key belongs to another request; make a new one for each";
+    assert_eq!(nobody.once("k").post(GENERATE, &other).await.error(422), wrong);
+    other = json!({ "encryptionPublicKey": format!("{}\n", body["encryptionPublicKey"].as_str().unwrap()) });
+    for (key, body) in [("k", &other), ("l", &body)] {
+        let reply = nobody.once(key).post(GENERATE, body).await.ok();
+        assert_ne!(reply["challenge"], first.json["challenge"], "another caller, another key");
+        assert_ne!(reply["status_auth_token"], first.json["status_auth_token"]);
+    }
+
+    let challenge = first.json["challenge"].as_str().unwrap();
+    let ada = server.user("ada").await;
+    ada.post("/api/v1/auth_challenge/approve", &json!({ "challenge": challenge })).await.ok();
+    assert_eq!(nobody.once("k").post(GENERATE, &body).await.text, first.text);
+    let program = nobody.with_key(first.json["status_auth_token"].as_str().unwrap());
+    let status = program.get(&format!("/api/v1/auth_challenge/status?challenge={challenge}")).await.ok();
+    assert!(status["result"].is_string(), "the approval is still there");
+}

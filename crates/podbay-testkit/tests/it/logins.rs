@@ -252,3 +252,24 @@ async fn the_page_loads_nothing_from_elsewhere() {
         assert!(policy.contains(&format!("{directive} 'sha256-{digest}'")), "{tag}: {policy}");
     }
 }
+
+#[tokio::test]
+async fn a_database_that_is_away_is_no_defect() {
+    let mut server = TestServer::new().await;
+    let begun = begin(&server).await;
+    server.restart_with(|settings| settings.read_only = true).await;
+    let nobody = server.anonymous();
+    let calls = [
+        (GENERATE, json!({ "encryptionPublicKey": PUBLIC_KEY })),
+        ("/api/v1/invitations/x/accept", json!({ "name": "eve", "email": "eve@example.org" })),
+    ];
+    let reply = nobody.once("k").post(GENERATE, &calls[0].1).await;
+    assert_eq!((reply.status.as_u16(), &reply.headers["retry-after"]), (503, &"1".parse().unwrap()));
+    let program = nobody.with_key(begun.program.key());
+    assert_eq!(program.get(&begun.path).await.ok(), json!({ "result": null }), "what only reads goes on");
+    server.app.store.close().await;
+    for (path, body) in &calls {
+        assert_eq!(nobody.post(path, body).await.status, 503, "{path}");
+    }
+    assert_eq!(program.get(&begun.path).await.status, 503);
+}

@@ -229,3 +229,46 @@ async fn the_log_has_the_newest_lines_and_how_the_command_ended() {
     let bea = server.user("bea").await;
     assert_eq!(bea.get(&format!("/api/v1/pods/{id}/log")).await.error(404), "Not found");
 }
+
+#[tokio::test]
+async fn what_does_not_match_the_offer_is_refused() {
+    let named = TestServer::with(|config| {
+        config.place.country = Some("DE".into());
+        config.place.data_center = Some("cellar".into());
+    })
+    .await;
+    let nameless = TestServer::with(|config| config.place.data_center = None).await;
+    let refusal = |field: &str, text: &str| {
+        json!({
+            "message": format!("body.pod.{field}: {text}"),
+            "detail": [{ "type": "value_error", "loc": ["body", "pod", field], "msg": text }],
+            "errors": [{ "param": format!("body.pod.{field}"), "details": text }],
+        })
+    };
+    for (server, field, value, text) in [
+        (&named, "security", "community_cloud", "the offer is secure_cloud"),
+        (&named, "country", "US", "the offer is in DE"),
+        (&named, "country", "de", "the offer is in DE"),
+        (&named, "dataCenterId", "attic", "the offer is in cellar"),
+        (&nameless, "country", "US", "the offer is in none that is named"),
+        (&nameless, "dataCenterId", "attic", "the offer is in none"),
+    ] {
+        let ada = server.user("ada").await;
+        let mut order = TestServer::order();
+        order["pod"][field] = json!(value);
+        let reply = ada.post("/api/v1/pods", &order).await;
+        assert_eq!((reply.status.as_u16(), reply.json), (422, refusal(field, text)), "{field}: {value}");
+        assert_eq!(ada.get("/api/v1/pods").await.ok()["total_count"], 0, "a refused order leaves nothing");
+    }
+    let ada = named.user("ada").await;
+    let mut order = TestServer::order();
+    for (field, value) in [("security", "secure_cloud"), ("country", "DE"), ("dataCenterId", "cellar")] {
+        order["pod"][field] = json!(value);
+    }
+    ada.post("/api/v1/pods", &order).await.ok();
+    for field in ["security", "country", "dataCenterId"] {
+        order["pod"][field] = Value::Null;
+    }
+    ada.post("/api/v1/pods", &order).await.ok();
+    named.clear().await;
+}

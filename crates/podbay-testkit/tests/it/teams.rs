@@ -374,6 +374,36 @@ async fn ssh_keys_follow_sharing_membership_and_the_keys_themselves() {
 }
 
 #[tokio::test]
+async fn a_key_that_an_order_names_is_the_only_one_of_its_makers() {
+    let server = TestServer::new().await;
+    let ada = server.user("ada").await;
+    let team = team(&ada).await;
+    let (bob, _) = server.member(&ada, &team, "bob", "MEMBER").await;
+    key_add(&ada, 1).await;
+    let chosen = key_add(&ada, 2).await;
+    let of_bob = key_add(&bob, 3).await;
+    let mut personal = TestServer::order();
+    personal["pod"]["sshKeyId"] = json!(chosen);
+    let mut shared = order(&team, json!({ "sharedWithTeam": true }));
+    shared["pod"]["sshKeyId"] = json!(chosen);
+    let (personal, shared) = (ordered(&ada, &personal).await, ordered(&ada, &shared).await);
+    server.settle().await;
+    let now = || [&personal, &shared].map(|pod| keys(&server, pod));
+    assert_eq!(now(), [vec![2], vec![2, 3]]);
+    key_add(&ada, 4).await;
+    key_add(&bob, 5).await;
+    server.settle().await;
+    assert_eq!(now(), [vec![2], vec![2, 3, 5]], "another key of the maker's is for other pods");
+    ada.delete(&format!("/api/v1/ssh_keys/{chosen}")).await.ok();
+    server.settle().await;
+    assert_eq!(now(), [vec![], vec![3, 5]], "and does not take the place of a deleted one");
+    let mut wrong = TestServer::order();
+    wrong["pod"]["sshKeyId"] = json!(of_bob);
+    let text = ada.post("/api/v1/pods", &wrong).await.error(422);
+    assert_eq!(text, "body.pod.sshKeyId: no such SSH key in this account");
+}
+
+#[tokio::test]
 async fn keys_that_could_not_be_written_are_written_later_and_hold_up_no_other() {
     use podbay_provider::fake::{Call, Fault};
     let server = TestServer::new().await;
@@ -403,9 +433,16 @@ async fn users_are_made_by_the_owner_and_named_by_themselves() {
         owner.post("/api/v1/users", &body).await.error(409),
         "this user name is taken; choose another"
     );
+    // Cyrillic letters, all of them; and two letters that look like one.
+    for (name, like) in [("\u{455}\u{440}\u{430}\u{441}\u{435}", "space"), ("rnodern", "modern")] {
+        let _ = owner.post("/api/v1/users", &json!({ "name": like, "email": "a@example.org" })).await;
+        let refused = owner.post("/api/v1/users", &json!({ "name": name, "email": "a@example.org" })).await;
+        let text = format!("this user name looks like {like}, which is taken; choose another");
+        assert_eq!(refused.error(409), text);
+    }
     let bob = owner.with_key(made["key"].as_str().unwrap());
     let page = owner.get("/api/v1/users?offset=1&limit=1").await.ok();
-    assert_eq!((&page["total_count"], page["data"].as_array().unwrap().len()), (&json!(3), 1));
+    assert_eq!((&page["total_count"], page["data"].as_array().unwrap().len()), (&json!(5), 1));
     let named = bob.patch("/api/v1/user/slug", &json!({ "slug": "bob-the-2nd" })).await.ok();
     assert_eq!((&named["data"]["slug"], &named["data"]["id"]), (&json!("bob-the-2nd"), &made["id"]));
     let taken = ada.patch("/api/v1/user/slug", &json!({ "slug": "bob-the-2nd" })).await.error(409);

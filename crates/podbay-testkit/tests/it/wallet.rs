@@ -108,6 +108,32 @@ async fn an_empty_wallet_orders_nothing_and_stops_nothing() {
 }
 
 #[tokio::test]
+async fn the_last_cent_is_spent_and_nothing_begins_without_one() {
+    let server = prepaid().await;
+    let ada = server.user("ada").await;
+    let id = ada.get("/api/v1/user/whoami").await.ok()["data"]["id"].clone();
+    credit(&server, &json!({ "userId": id, "amountUsd": 0.026 })).await;
+    ordered(&ada, &TestServer::order()).await;
+    server.settle().await;
+    server.clock.advance(HOUR - Duration::from_secs(1));
+    ordered(&ada, &TestServer::order()).await;
+    server.clear().await;
+    let left = ada.get(WALLET).await.ok()["balance_usd"].as_f64().unwrap();
+    assert!(left > 0.0, "{left}");
+    ordered(&ada, &TestServer::order()).await;
+    server.clear().await;
+    credit(&server, &json!({ "userId": id, "amountUsd": -left })).await;
+    assert_eq!(ada.get(WALLET).await.ok()["balance_usd"], 0.0);
+    for (path, order) in [("/api/v1/pods", TestServer::order()), ("/api/v1/disks", TestServer::disk_order(1))]
+    {
+        assert!(ada.post(path, &order).await.error(402).contains("balance is 0 USD"), "{path}");
+    }
+    credit(&server, &json!({ "userId": id, "amountUsd": 0.000_001 })).await;
+    ordered(&ada, &TestServer::order()).await;
+    ada.post("/api/v1/disks", &TestServer::disk_order(1)).await.ok();
+}
+
+#[tokio::test]
 async fn a_team_pays_for_what_is_ordered_for_it() {
     let server = prepaid().await;
     let (ada, eve) = (server.user("ada").await, server.user("eve").await);

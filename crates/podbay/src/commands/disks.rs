@@ -7,7 +7,7 @@ use crate::find;
 use crate::output::{NONE, Rows, details, dollars, or_none, time};
 use clap::{Args, Subcommand};
 use podbay_api::availability::DiskAvailability;
-use podbay_api::client::Client;
+use podbay_api::client::{Client, DiskOfferFilter};
 use podbay_api::disks::{CreateDisk, Disk, DiskRequest, PatchDisk};
 use podbay_api::events::PodEvent;
 use podbay_api::pods::{ProviderRef, TeamRef};
@@ -107,7 +107,7 @@ impl Disks {
             }
             Self::Delete { disks, yes } => delete(context, &client, &disks, yes).await,
             Self::Availability => {
-                let offers = client.disk_offers().await?;
+                let offers = client.disk_offers_all(&DiskOfferFilter::default()).await?;
                 context.list(&offers, "no disks are on offer", offer_table)
             }
         }

@@ -106,7 +106,7 @@ fn offers_of_disks_are_a_table() {
     let offer = json!({"cloudId": "disk", "provider": "primecompute", "dataCenter": "cellar", "country": "DE",
         "region": null, "spec": spec, "stockStatus": "Available", "security": "secure_cloud", "isMultinode": true});
     let answer = json!({"items": [offer], "totalCount": 1});
-    let stub = Stub::start(vec![ok("GET /api/v1/availability/disks?page_size=100", answer)]);
+    let stub = Stub::start(vec![ok("GET /api/v1/availability/disks?page=1&page_size=100", answer)]);
     let table = "\
 OFFER  DATA CENTER  COUNTRY  REGION  SIZES     PRICE/GB/H  STOCK
 disk   cellar       DE       -       1–900 GB  $0.0001     Available

@@ -197,6 +197,30 @@ fn an_order_repeats_the_offer() {
 }
 
 #[test]
+fn an_order_carries_a_key_of_its_own_that_a_repeated_one_keeps() {
+    let busy = || refuse("POST /api/v1/pods", 503, json!({"detail": "later"}));
+    let stub = Stub::start(vec![
+        ok(OFFER, offers()),
+        busy(),
+        ok("POST /api/v1/pods", fresh()),
+        ok(OFFER, offers()),
+        ok("POST /api/v1/pods", fresh()),
+    ]);
+    let home = Home::at(&stub);
+    for _ in 0..2 {
+        assert_eq!(home.podbay(&["pods", "create", "mine", "--offer", "cpu-2x4"]).code, 0);
+    }
+    let requests = stub.requests();
+    let keys: Vec<&str> =
+        [1, 2, 4].map(|nth: usize| requests[nth].once.as_deref().unwrap_or_default()).to_vec();
+    let is_hex = |key: &str| key.len() == 32 && key.bytes().all(|byte| byte.is_ascii_hexdigit());
+    assert!(keys.iter().all(|key| is_hex(key)), "{keys:?}");
+    assert_eq!(keys[0], keys[1], "the same order, asked for again");
+    assert_ne!(keys[1], keys[2], "another order");
+    assert!([0, 3].iter().all(|nth| requests[*nth].once.is_none()), "what makes nothing needs none");
+}
+
+#[test]
 fn an_order_for_a_team_names_it_and_its_members() {
     let page =
         |row: Value| json!({"total_count": 1, "offset": 0, "limit": 1000, "data": [row], "status": null});

@@ -24,11 +24,13 @@ pub fn refuse(expected: &'static str, status: u16, answer: Value) -> Exchange {
     Exchange { expected, status, answer }
 }
 
-/// What came: method and path, the key, the body.
+/// What came: method and path, both keys, the body.
 #[derive(Clone, Debug)]
 pub struct Request {
     pub line: String,
     pub key: Option<String>,
+    /// `Idempotency-Key`.
+    pub once: Option<String>,
     pub body: Value,
 }
 
@@ -91,10 +93,11 @@ fn answer(stream: TcpStream, exchange: &Exchange, log: &Mutex<Vec<Request>>) {
     reader.read_exact(&mut body).unwrap();
     let line = lines[0].trim_end_matches(" HTTP/1.1").to_owned();
     let right = line == exchange.expected;
-    let key = header("authorization:");
+    let (key, once) = (header("authorization:"), header("idempotency-key:"));
     log.lock().unwrap().push(Request {
         line,
         key,
+        once,
         body: serde_json::from_slice(&body).unwrap_or(Value::Null),
     });
     let (status, text) = match right {
