@@ -17,7 +17,7 @@ const SEED: &str = "1";
 const EXAMPLES_MAX: &str = "100";
 /// Lives of things of these kinds that are walked through, from order to deletion.
 const WALKS_MAX: [(&str, &str); 5] =
-    [("pods", "50"), ("disks", "20"), ("templates", "10"), ("template", "10"), ("teams", "20")];
+    [("pods", "50"), ("disks", "15"), ("templates", "10"), ("template", "10"), ("teams", "15")];
 
 /// `[SEED] [EXAMPLES]`
 pub fn main(args: &[String]) -> Result<()> {
