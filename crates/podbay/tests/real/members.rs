@@ -41,7 +41,7 @@ async fn the_keys_in_a_teams_pod_follow_its_members() {
         ssh(&identity, &connection, "true").status.success().then_some(())
     })
     .await;
-    println!("let in {:?} after joining, a call of ssh included", begin.elapsed());
+    eprintln!("let in {:?} after joining, a call of ssh included", begin.elapsed());
 
     owner.team_remove(&team, &joined.user_id).await.unwrap();
     let begin = Instant::now();
@@ -49,6 +49,6 @@ async fn the_keys_in_a_teams_pod_follow_its_members() {
         (!ssh(&identity, &connection, "true").status.success()).then_some(())
     })
     .await;
-    println!("refused {:?} after the removal, a call of ssh included", begin.elapsed());
+    eprintln!("refused {:?} after the removal, a call of ssh included", begin.elapsed());
     owner.pod_delete(&pod).await.unwrap();
 }
