@@ -96,6 +96,7 @@ fn needs(what: What) -> Vec<Need> {
             program("git", &["git"]),
             program("rsync", &["rsync"]),
             program("script", &["bsdutils"]),
+            program("chromedriver", &["chromium", "chromium-driver"]),
             Need { what: "PostgreSQL", probe: Probe::Postgres, packages: &["postgresql"] },
         ]);
     }

@@ -7,6 +7,7 @@
 //! | `empty` | no file at all: no shell, no `/etc/passwd`, no `/tmp` |
 //! | `nonroot` | busybox with `USER 1000` |
 //! | `web` | two exposed ports, a command that logs a line and serves HTTP on 8080 |
+//! | `notebook` | a `jupyter-lab` that serves a page if it finds its password where the real one looks for it |
 
 use crate::engine::Engine;
 use crate::image::{self, copy_out};
@@ -20,7 +21,7 @@ use std::process::Command;
 
 const RECIPE_LABEL: &str = "podbay.recipe";
 /// Raise it to have the images made anew everywhere.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 struct Small {
     name: &'static str,
@@ -28,7 +29,7 @@ struct Small {
     changes: &'static [&'static str],
 }
 
-const SMALL: [Small; 4] = [
+const SMALL: [Small; 5] = [
     Small { name: "busybox", has_busybox: true, changes: &[r#"CMD ["/bin/sh"]"#, "ENV PATH=/bin"] },
     Small { name: "empty", has_busybox: false, changes: &["ENV PATH=/bin"] },
     Small {
@@ -46,7 +47,17 @@ const SMALL: [Small; 4] = [
             "EXPOSE 9090/udp",
         ],
     },
+    Small {
+        name: "notebook",
+        has_busybox: true,
+        changes: &[r#"CMD ["/bin/sh", "-c", "exec sleep 2147483647"]"#, "ENV PATH=/bin"],
+    },
 ];
+
+/// What stands in for Jupyter; only the image `notebook` may have it.
+const JUPYTER: &str = "#!/bin/sh\nset -e\ngrep -q argon2 \"$JUPYTER_CONFIG_PATH/jupyter_server_config.json\"\n\
+for word; do case $word in --port=*) port=${word#--port=};; esac; done\n\
+exec httpd -f -p \"$port\" -h /www\n";
 
 const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\napp:x:1000:1000:app:/home/app:/bin/sh\n";
 const GROUP: &str = "root:x:0:\napp:x:1000:\n";
@@ -65,6 +76,11 @@ pub fn ensure(engine: &Engine) -> Result<()> {
         if small.has_busybox {
             fill(engine, &tree)?;
         }
+        if small.name == "notebook" {
+            let program = tree.join("bin/jupyter-lab");
+            fs::write(&program, JUPYTER)?;
+            fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).context(program.display())?;
+        }
         pack(&tree, &archive)?;
         let mut changes: Vec<String> = small.changes.iter().map(|change| (*change).to_owned()).collect();
         changes.push(format!("LABEL {RECIPE_LABEL}={recipe}"));
@@ -76,7 +92,7 @@ pub fn ensure(engine: &Engine) -> Result<()> {
 
 fn recipe(small: &Small) -> String {
     let mut hasher = DefaultHasher::new();
-    (VERSION, small.has_busybox, small.changes, PASSWD, GROUP).hash(&mut hasher);
+    (VERSION, small.has_busybox, small.changes, PASSWD, GROUP, JUPYTER).hash(&mut hasher);
     format!("{:016x}", hasher.finish())
 }
 

@@ -38,7 +38,7 @@ pub fn main(args: &[String]) -> Result<()> {
     let mut report = Report::default();
     setup::programs(setup::What::Bench)?;
     if !["http", "routes"].contains(&name) {
-        build("podbay")?;
+        build(&["-p", "podbay"])?;
     }
     let measured = measure(&is_wanted, runs.unwrap_or(30).max(1), &mut report);
     // What was measured before something went wrong is true all the same.
@@ -51,7 +51,7 @@ fn measure(is_wanted: &dyn Fn(&str) -> bool, runs: usize, report: &mut Report) -
         memory::sizes(report)?;
     }
     if ["http", "routes"].into_iter().any(is_wanted) {
-        build("podbay-testkit")?;
+        build(&["-p", "podbay-testkit", "--bin", "bench_server"])?;
     }
     if is_wanted("http") {
         http::compare(report)?;
@@ -65,8 +65,8 @@ fn measure(is_wanted: &dyn Fn(&str) -> bool, runs: usize, report: &mut Report) -
     Ok(())
 }
 
-fn build(package: &str) -> Result<()> {
-    sh::run(sh::cargo().current_dir(paths::root()).args(["build", "--quiet", "--release", "-p", package]))
+fn build(what: &[&str]) -> Result<()> {
+    sh::run(sh::cargo().current_dir(paths::root()).args(["build", "--quiet", "--release"]).args(what))
 }
 
 /// What needs real containers.

@@ -33,6 +33,13 @@ impl Report {
         self.push(what, ours, reference, times(ratio), ratio, wanted, &times);
     }
 
+    /// What gave no number, and why: that is a miss like any other.
+    pub fn failed(&mut self, what: &str, why: &str) {
+        self.push(what, why.to_owned(), String::new(), String::new(), 0.0, Wanted::AtLeast(1.0), &|_| {
+            "a number".into()
+        });
+    }
+
     #[expect(clippy::too_many_arguments, reason = "one for each column")]
     fn push(
         &mut self,

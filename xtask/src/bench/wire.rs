@@ -28,15 +28,34 @@ impl Wire {
 
     /// The same as it came: taking it apart would be work in the way of what is measured.
     pub fn exchange(&mut self, method: &str, path: &str, body: &str) -> Result<Vec<u8>> {
+        let (status, bytes) = self.answer(method, path, None, body)?;
+        if status == 200 {
+            return Ok(bytes);
+        }
+        Err(format!("{method} {path}: HTTP {status}: {}", String::from_utf8_lossy(&bytes)).into())
+    }
+
+    /// Status and body of whatever is answered, to a call with that key in the place of the connection's own.
+    pub fn answer(
+        &mut self,
+        method: &str,
+        path: &str,
+        key: Option<&str>,
+        body: &str,
+    ) -> Result<(u16, Vec<u8>)> {
+        let authorization = match key.unwrap_or(&self.key) {
+            "" => String::new(),
+            key => format!("Authorization: Bearer {key}\r\n"),
+        };
         let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\n\
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\n{authorization}\
              Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
             self.host,
-            self.key,
             body.len()
         );
         self.stream.get_mut().write_all(request.as_bytes()).context(path)?;
-        let status = self.line()?;
+        let line = self.line()?;
+        let status = line.split(' ').nth(1).and_then(|status| status.parse().ok()).context(line)?;
         let mut length = 0;
         loop {
             let line = self.line()?.to_ascii_lowercase();
@@ -49,10 +68,7 @@ impl Wire {
         }
         let mut bytes = vec![0; length];
         self.stream.read_exact(&mut bytes).context(path)?;
-        if !status.contains(" 200 ") {
-            return Err(format!("{method} {path}: {status}: {}", String::from_utf8_lossy(&bytes)).into());
-        }
-        Ok(bytes)
+        Ok((status, bytes))
     }
 
     fn line(&mut self) -> Result<String> {

@@ -9,6 +9,7 @@ pub const STEPS: &[Step] =
 
 fn whoami(walk: &mut Walk) -> Result<()> {
     let whoami = walk.server.api.get("/api/v1/user/whoami")?.ok("whoami")?;
+    contains(&walk.prime(&["--version"])?, "0.18.0")?;
     contains(&walk.prime(&["whoami"])?, text(&whoami, "/data/email"))
 }
 

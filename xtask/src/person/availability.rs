@@ -23,7 +23,7 @@ fn list(walk: &mut Walk) -> Result<()> {
     if walk.offer.is_empty() || walk.cloud_id.is_empty() {
         return Err(format!("an offer without id: {row}").into());
     }
-    contains(&walk.prime(&["availability", "list"])?, SHOWN_AS)?;
+    contains(&walk.prime(&["availability", "list", "--group-similar"])?, SHOWN_AS)?;
     contains(&walk.prime(&["availability", "list", "--plain"])?, SHOWN_AS)
 }
 

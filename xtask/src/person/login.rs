@@ -1,5 +1,6 @@
 //! `prime login`, `prime logout` and `prime config`: a new user on a machine of their own.
 
+use super::browser::Browser;
 use super::{Step, Walk, contains, same};
 use crate::http::text;
 use crate::process::{Process, wait_until};
@@ -7,26 +8,33 @@ use crate::server;
 use crate::sh::{self, Context, Result};
 use serde_json::Value;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
 pub const STEPS: &[Step] = &[
     ("config set-… points it here, and view shows it", set),
-    ("login --headless waits, and login-approve lets it in", login),
+    ("login opens the page, and a key that is typed into it there lets it in", login),
+    ("login --headless waits, and login-approve lets it in", login_in_terminal),
     ("the key of the login works", key_works),
     ("switch, config set-team-id and remove-team-id choose a team", teams),
     ("config save, use, envs, delete", environments),
     ("login that is refused ends", refused),
-    ("logout forgets the key", logout),
-    ("config set-api-key takes one, reset forgets everything", reset),
+    ("logout forgets the key, asked or with --yes", logout),
+    ("config reset forgets everything, asked or with --yes", reset),
 ];
 
-/// The client asks every five seconds.
-const POLL_MAX: Duration = Duration::from_secs(20);
+/// The client asks every five seconds, and takes long to start where others keep the machine busy.
+const POLL_MAX: Duration = Duration::from_secs(60);
 
 fn home(walk: &Walk) -> PathBuf {
     walk.home.join("newcomer")
+}
+
+/// A browser that writes down what it is to show.
+fn browser(walk: &Walk) -> PathBuf {
+    home(walk).join("browser")
 }
 
 /// The client as it comes: only files tell it where to go.
@@ -35,7 +43,7 @@ fn newcomer(walk: &Walk, args: &[&str]) -> Command {
     for name in ["PRIME_API_BASE_URL", "PRIME_API_KEY", "PRIME_SSH_KEY_PATH"] {
         command.env_remove(name);
     }
-    command.env("HOME", home(walk)).args(args);
+    command.env("HOME", home(walk)).env("BROWSER", browser(walk)).args(args);
     command
 }
 
@@ -59,14 +67,19 @@ fn set(walk: &mut Walk) -> Result<()> {
     let key = walk.key.private.display().to_string();
     prime(walk, &["config", "set-ssh-key-path", &key])?;
     prime(walk, &["config", "set-share-resources-with-team", "false"])?;
+    // There is none of the two here; the client takes them all the same.
+    prime(walk, &["config", "set-inference-url", &format!("{base}/inference")])?;
+    prime(walk, &["config", "set-traces-url", &format!("{base}/traces")])?;
+    prime(walk, &["config", "set-traces-opt-out", "true"])?;
     let view = prime(walk, &["config", "view"])?;
-    [&base, "Not set", "Personal Account"].iter().try_for_each(|part| contains(&view, part))
+    let shown = [&base, "/inference", "/traces", "Not set", "Personal Account"];
+    shown.iter().try_for_each(|part| contains(&view, part))
 }
 
 /// Starts a login and waits for what it shows: the process, its code, and the address of the page.
-fn begin(walk: &Walk, log: &str) -> Result<(Process, PathBuf, String, String)> {
+fn begin(walk: &Walk, args: &[&str], log: &str) -> Result<(Process, PathBuf, String, String)> {
     let log = home(walk).join(log);
-    let mut process = Process::start(&mut newcomer(walk, &["login", "--headless"]), &log)?;
+    let mut process = Process::start(&mut newcomer(walk, args), &log)?;
     let page = format!("{}/dashboard/tokens/challenge?code=", walk.server.api.base);
     let shown = || fs::read_to_string(&log).unwrap_or_default();
     wait_until(POLL_MAX, Duration::from_millis(100), || {
@@ -90,11 +103,32 @@ fn podbay(walk: &Walk, args: &[&str]) -> Result<String> {
     sh::capture(command.args(args))
 }
 
+/// As a person does it: the client opens the page, they type a key into it, and the client has its own.
 fn login(walk: &mut Walk) -> Result<()> {
-    let (mut process, log, page, code) = begin(walk, "login.log")?;
-    let path = page.strip_prefix(&walk.server.api.base).unwrap_or(&page);
-    let reply = walk.server.api.get(&format!("{path}{code}"))?;
-    contains(&reply.text, "<h1>Approve a login</h1>")?;
+    let opened = home(walk).join("opened");
+    fs::write(browser(walk), format!("#!/bin/sh\necho \"$1\" > {}\n", opened.display()))?;
+    fs::set_permissions(browser(walk), fs::Permissions::from_mode(0o755))?;
+    let (mut process, log, page, code) = begin(walk, &["login"], "login.log")?;
+    let shown = || fs::read_to_string(&opened).unwrap_or_default();
+    wait_until(POLL_MAX, Duration::from_millis(50), || shown().ends_with('\n'));
+    same(shown().trim(), &format!("{page}{code}"))?;
+    let browser = Browser::open(&home(walk))?;
+    browser.go(shown().trim())?;
+    same(&browser.value("#code")?, &code)?;
+    browser.type_into("#key", "a wrong key")?;
+    browser.click("#approve")?;
+    contains(&browser.read("#said")?, "Invalid token")?;
+    browser.go(shown().trim())?;
+    browser.type_into("#key", &walk.server.api.key)?;
+    browser.type_into("#days", "1 day")?;
+    browser.click("#approve")?;
+    contains(&browser.read("#said")?, "Approved. The program has its key within seconds.")?;
+    contains(&end(&mut process, &log)?, "Successfully logged in!")
+}
+
+/// The same in a terminal.
+fn login_in_terminal(walk: &mut Walk) -> Result<()> {
+    let (mut process, log, _, code) = begin(walk, &["login", "--headless"], "terminal.log")?;
     contains(&podbay(walk, &["login-approve", &code, "--expires-in", "1h"])?, "prime login")?;
     contains(&end(&mut process, &log)?, "Successfully logged in!")
 }
@@ -133,21 +167,29 @@ fn environments(walk: &mut Walk) -> Result<()> {
 }
 
 fn refused(walk: &mut Walk) -> Result<()> {
-    let (mut process, log, _, code) = begin(walk, "refused.log")?;
+    let (mut process, log, _, code) = begin(walk, &["login", "--headless"], "refused.log")?;
     podbay(walk, &["login-approve", &code, "--refuse"])?;
     contains(&end(&mut process, &log)?, "Challenge expired")
 }
 
+/// Whether the client has no key any more; then it gets one.
+fn forgotten(walk: &Walk) -> Result<()> {
+    same(kept(walk)?["api_key"].as_str().unwrap_or_default(), "")?;
+    prime(walk, &["config", "set-base-url", &walk.server.api.base])?;
+    prime(walk, &["config", "set-api-key", &walk.server.api.key])?;
+    contains(&prime(walk, &["whoami"])?, "@localhost")
+}
+
 fn logout(walk: &mut Walk) -> Result<()> {
     sh::feed(&mut newcomer(walk, &["logout"]), b"y\n")?;
-    same(kept(walk)?["api_key"].as_str().unwrap_or_default(), "")
+    forgotten(walk)?;
+    prime(walk, &["logout", "--yes"])?;
+    forgotten(walk)
 }
 
 fn reset(walk: &mut Walk) -> Result<()> {
-    let key = walk.server.api.key.clone();
-    prime(walk, &["config", "set-base-url", &walk.server.api.base])?;
-    prime(walk, &["config", "set-api-key", &key])?;
-    contains(&prime(walk, &["whoami"])?, "@localhost")?;
     sh::feed(&mut newcomer(walk, &["config", "reset"]), b"y\n")?;
+    forgotten(walk)?;
+    prime(walk, &["config", "reset", "--yes"])?;
     same(kept(walk)?["api_key"].as_str().unwrap_or_default(), "")
 }

@@ -14,6 +14,12 @@ pub const STEPS: &[Step] =
 const OFFICIAL: [&str; 2] = ["prime-mcp-server==0.1.2", "mcp<2"];
 const THIRD_PARTY: [&str; 2] = ["prime-intellect-mcp==0.1.0", "prime-sandboxes<0.3"];
 
+/// Fetches both, so that the time of the walk is that of the walk.
+pub fn environments() -> Result<()> {
+    python::environment("prime-mcp-server", &OFFICIAL)?;
+    python::environment("prime-intellect-mcp", &THIRD_PARTY).map(drop)
+}
+
 /// A server that is spoken to: a line of JSON for each message, either way.
 struct Talk {
     child: Child,

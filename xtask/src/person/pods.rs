@@ -3,6 +3,7 @@
 use super::{Step, Walk, contains, same};
 use crate::http::{rows, text};
 use crate::sh::{self, Context, Result};
+use crate::ssh::Address;
 
 const POD_NAME: &str = "walk-1";
 const SECOND_NAME: &str = "walk-2";
@@ -14,7 +15,9 @@ pub const STEPS: &[Step] = &[
     ("pods status as a table", status_table),
     ("pods ssh with commands on its input", ssh_piped),
     ("pods ssh on a terminal", ssh_terminal),
+    ("what orchestrators set up a machine with is in the image", bootstrap),
     ("pods list as a table, and in parts", list_table),
+    ("pods list --watch shows it until it is interrupted", watch),
     ("pods create --env --cloud-id takes the image that is left", create_with_env),
     ("pods connect sees the variable", connect),
     ("pods terminate --yes", terminate),
@@ -112,11 +115,26 @@ fn ssh_terminal(walk: &mut Walk) -> Result<()> {
     contains(&said, "answer-42")
 }
 
+/// What SkyPilot's set-up calls, as it calls it.
+fn bootstrap(walk: &mut Walk) -> Result<()> {
+    let row = walk.server.pod_ready(walk.pod()?, |_| ())?;
+    let remote = "set -e; for program in bash sudo rsync curl python3 patch lsof systemctl; do \
+                  command -v $program > /dev/null || { echo no $program; exit 1; }; done; sudo -n true; \
+                  sudo -n systemctl daemon-reload; sudo -n systemctl stop unattended-upgrades || true; \
+                  sudo -n systemctl disable unattended-upgrades || true; echo all there";
+    let mut ssh = walk.key.ssh(&Address::parse(text(&row, "/sshConnection"))?, remote);
+    contains(&sh::capture(&mut ssh)?, "all there")
+}
+
 fn list_table(walk: &mut Walk) -> Result<()> {
     for said in [walk.prime(&["pods", "list"])?, walk.prime(&["--plain", "pods", "list"])?] {
         [walk.pod()?, POD_NAME, "ACTIVE"].iter().try_for_each(|part| contains(&said, part))?;
     }
     Ok(())
+}
+
+fn watch(walk: &mut Walk) -> Result<()> {
+    walk.prime_watch(&["pods", "list", "--watch"], walk.pod()?)
 }
 
 fn terminate(walk: &mut Walk) -> Result<()> {

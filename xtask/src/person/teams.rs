@@ -20,7 +20,7 @@ pub const STEPS: &[Step] = &[
 ];
 
 /// The id of the only team.
-fn team(walk: &Walk) -> Result<String> {
+pub fn team(walk: &Walk) -> Result<String> {
     let list = walk.server.api.get("/api/v1/user/teams")?.ok("user/teams")?;
     let team = rows(&list, "/data").first().context("there is no team")?;
     Ok(text(team, "/teamId").to_owned())
@@ -42,6 +42,9 @@ fn list(walk: &mut Walk) -> Result<()> {
     let list = walk.prime_json(&["teams", "list"])?;
     let found = rows(&list, "/teams").iter().find(|row| text(row, "/teamId") == text(&made, "/teamId"));
     same(text(found.context(format!("absent: {list}"))?, "/role"), "ADMIN")?;
+    let part = |offset| walk.prime_json(&["teams", "list", "--limit", "1", "--offset", offset]);
+    same(text(&part("0")?, "/teams/0/name"), "walkers")?;
+    same(&rows(&part("1")?, "/teams").len().to_string(), "0")?;
     contains(&walk.prime(&["teams", "list"])?, "walkers")
 }
 

@@ -16,8 +16,8 @@ use std::sync::Mutex;
 const KEPT_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// What a kept reply costs beside its bytes.
 const ENTRY_BYTES: usize = 256;
-/// Longest reply that is kept.
-const REPLY_BYTES_MAX: usize = 256 * 1024;
+/// Longest reply that is kept: the status of a thousand pods has less than half of it.
+const REPLY_BYTES_MAX: usize = 1024 * 1024;
 
 /// Rendered replies by user and call.
 #[derive(Default)]

@@ -375,3 +375,29 @@ fn enumerations_are_the_published_ones() {
         assert_eq!(words, line.split_whitespace().collect::<Vec<_>>(), "{name}");
     }
 }
+
+/// Where the files lie that the page of compatibility names.
+fn test_file(name: &str) -> std::path::PathBuf {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    match name.split_once('/') {
+        None => root.join("crates/podbay-testkit/tests/it").join(name),
+        Some(("person", _)) => root.join("xtask/src").join(name),
+        Some(("real", _)) => root.join("crates/podbay/tests").join(name),
+        Some(_) => root.join(name),
+    }
+}
+
+#[test]
+fn the_compatibility_page_names_every_call_and_tests_that_exist() {
+    let page = include_str!("../../../../docs/compatibility.md");
+    let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| `")).collect();
+    let published = calls().into_iter().map(|(method, path, ..)| format!("{} {path}", method.to_uppercase()));
+    for call in published.chain(["GET /pods/{id}/logs".to_owned()]) {
+        let row = rows.iter().find(|row| row.starts_with(&format!("| `{call}` | ●")));
+        let row = row.unwrap_or_else(|| panic!("{call} has no row with ●"));
+        assert!(row.contains(".rs`"), "{call}: which test proves it?");
+    }
+    let files = page.split('`').skip(1).step_by(2).filter(|code| code.ends_with(".rs"));
+    let absent: Vec<&str> = files.filter(|name| !test_file(name).is_file()).collect();
+    assert_eq!(absent, Vec::<&str>::new(), "the page names tests that are not there");
+}

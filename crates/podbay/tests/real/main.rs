@@ -7,5 +7,8 @@ mod crash;
 mod harness;
 mod images;
 mod life;
+mod members;
+mod notebook;
 mod openssh;
+mod restart;
 mod start;

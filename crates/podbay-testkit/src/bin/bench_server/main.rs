@@ -4,10 +4,12 @@
 //! engine is the scripted one, so that its speed is not what is measured. A second port serves the same bytes
 //! from memory: what this machine and this HTTP library can do at best. It ends when it is told to.
 
+mod calls;
+
 use anyhow::Context;
 use axum::Router;
 use axum::body::Body;
-use axum::http::{Method, Request, header};
+use axum::http::{Request, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use podbay_core::published::UserRole;
@@ -34,14 +36,17 @@ async fn main() -> anyhow::Result<()> {
         std::env::args_os().nth(1).map(PathBuf::from).context("usage: bench_server FOLDER [PODS]")?;
     let pods = std::env::args().nth(2).map_or(Ok(PODS), |pods| pods.parse()).context("PODS is a number")?;
     let app = podbay_testkit::running::start(folder).await?;
-    let (_, key) = owner::user_create(&app, "bench", UserRole::User).await?;
+    let (_, key) = owner::user_create(&app, "bench", UserRole::Admin).await?;
     let key = key.reveal();
     let router = http::router(app.clone());
     let client = Client::new(router.clone(), Some(key.clone()));
     let ids = fill(&client, pods).await;
     let query: Vec<String> = ids.iter().take(STATUS_IDS).map(|id| format!("pod_ids={id}")).collect();
-    let one = format!("/api/v1/pods/{}", ids.first().context("no pod")?);
+    let first = ids.first().context("no pod")?;
+    let one = format!("/api/v1/pods/{first}");
     let status = format!("/api/v1/pods/status?{}", query.join("&"));
+    let mut reads = calls::reads(&client, first).await?;
+    reads.push(json!({ "name": format!("GET /api/v1/pods/status of {STATUS_IDS}"), "path": status }));
     let memory = Router::new()
         .route("/memory/one", kept(&router, &key, &one).await?)
         .route("/memory/list", kept(&router, &key, LIST).await?)
@@ -54,7 +59,8 @@ async fn main() -> anyhow::Result<()> {
         "one": one,
         "list": LIST,
         "status": status,
-        "routes": gets(&client, &status).await,
+        "reads": reads,
+        "writes": calls::writes()?,
     });
     writeln!(std::io::stdout(), "{said}")?;
     tokio::spawn(connections::serve(app, ours, std::future::pending()));
@@ -86,22 +92,6 @@ async fn active(client: &Client, pods: usize) -> Vec<String> {
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-}
-
-/// Every GET route, with the id of something that is there where one belongs.
-async fn gets(client: &Client, status: &str) -> Vec<Value> {
-    let mut all = vec![json!({ "name": format!("/api/v1/pods/status of {STATUS_IDS}"), "path": status })];
-    for route in http::routes().into_iter().filter(|route| route.method == Method::GET) {
-        let path = match route.path.split_once("/{id}") {
-            None => Some(route.path.to_owned()),
-            Some((list, rest)) => {
-                let page = client.get(list).await.json;
-                page["data"][0]["id"].as_str().map(|id| format!("{list}/{id}{rest}"))
-            }
-        };
-        all.extend(path.map(|path| json!({ "name": route.path, "path": path })));
-    }
-    all
 }
 
 /// A route that answers what `router` answers now.
