@@ -123,8 +123,7 @@ impl Makers {
             .map(|name| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }))
             .collect();
         parameters.extend(operation.query.iter().cloned());
-        // A key belongs to who calls: where nobody does, nothing is kept under one.
-        if operation.method == "post" && permission.is_some() {
+        if operation.method == "post" {
             parameters.push(idempotency_key());
         }
         let mut responses = errors::responses(operation, permission.is_some());
@@ -176,7 +175,7 @@ impl Makers {
     }
 }
 
-/// What every call of somebody that makes something may carry.
+/// What every call that makes something may carry.
 fn idempotency_key() -> Value {
     json!({
         "name": "Idempotency-Key",
