@@ -39,6 +39,8 @@ cargo xtask <command>
   tidy [--tighten]                  the architecture and size checks
   sim --seed N | --seeds N | --minutes M
                                     the simulator; prints the seed of what it finds
+  sim --mutations                   whether the simulator sees deliberate bugs
+  chaos [operations]                1,000 operations on the real engine while server and engine are killed
   contract [seed] [examples]        thousands of calls by the served contract, allowed and forbidden ones
   bench [name]                      measurements: ssh, http, memory, size
 ";
@@ -54,6 +56,7 @@ fn main() -> ExitCode {
         "ci" => ci::main(&rest),
         "tidy" => tidy::main(&rest),
         "sim" => sim::main(&rest),
+        "chaos" => test::chaos(&rest),
         "bench" => bench::main(&rest),
         "contract" => contract::main(&rest),
         "" | "help" | "-h" | "--help" => {

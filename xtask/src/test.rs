@@ -2,11 +2,16 @@
 
 use crate::engine::{DOCKER_SOCKET, Engine, Kind};
 use crate::postgres::Postgres;
-use crate::sh::{self, Result};
+use crate::sh::{self, Context, Result};
 use crate::{contract, image, paths, person, setup, small_images};
+use std::path::PathBuf;
 
 /// How long new seeds are simulated, beside those that once found something.
 const SIM_SECONDS: &str = "60";
+/// The same with the servers on PostgreSQL.
+const SIM_SECONDS_POSTGRES: &str = "20";
+/// Operations of `cargo xtask chaos`.
+const CHAOS_OPERATIONS: &str = "1000";
 
 /// With a filter only the workspace's tests that match it run; `person` runs the last ring alone, `docker` the
 /// provider's tests on Docker alone, and `skypilot` what is in no other run.
@@ -50,7 +55,45 @@ fn workspace(engine: &Engine, args: &[String]) -> Result<()> {
     command.current_dir(paths::root()).args(["test", "--workspace", "--no-fail-fast"]).args(args);
     command.env("PODBAY_TEST_POSTGRES", postgres.url()).env("PODBAY_TEST_ENGINE", engine.name());
     command.envs(engine.url().map(|url| ("PODBAY_TEST_ENGINE_URL", url)));
-    sh::run(command.env("PODBAY_SIM_SECONDS", SIM_SECONDS))
+    let first = sh::run(command.env("PODBAY_SIM_SECONDS", SIM_SECONDS));
+    if !args.is_empty() {
+        return first;
+    }
+    sh::say("the server's tests and the simulator again, with their servers on PostgreSQL");
+    let mut again = sh::guarded(test_program("podbay-testkit", "it")?);
+    // Whether deliberate bugs are seen has nothing to do with the database.
+    again.current_dir(paths::root().join("crates/podbay-testkit")).args(["--skip", "deliberate_bug"]);
+    again.env("PODBAY_TEST_SERVER_POSTGRES", postgres.url()).env("PODBAY_SIM_SECONDS", SIM_SECONDS_POSTGRES);
+    let second = sh::run(&mut again);
+    first.and(second)
+}
+
+/// The file of a test that `cargo test --workspace` has built.
+fn test_program(package: &str, target: &str) -> Result<PathBuf> {
+    let mut command = sh::cargo();
+    let build = ["test", "--workspace", "--no-run", "--quiet", "--message-format=json"];
+    let said = sh::capture(command.current_dir(paths::root()).args(build))?;
+    let artifacts = said.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let is_it = |artifact: &serde_json::Value| {
+        let id = artifact["package_id"].as_str().unwrap_or_default();
+        artifact["target"]["name"] == target && id.contains(package) && artifact["profile"]["test"] == true
+    };
+    let found =
+        artifacts.filter(is_it).find_map(|artifact| artifact["executable"].as_str().map(PathBuf::from));
+    found.context(format!("cargo does not name the test {target} of {package}"))
+}
+
+/// Random operations on the real engine while server and engine are killed: many more than in `test`.
+pub fn chaos(args: &[String]) -> Result<()> {
+    setup::programs(setup::What::Test)?;
+    let engine = Engine::find()?;
+    image::ensure_base(&engine)?;
+    let mut command = sh::cargo();
+    let test = ["test", "--workspace", "--test", "real", "chaos", "--", "--nocapture"];
+    command.current_dir(paths::root()).args(test).env("PODBAY_TEST_ENGINE", engine.name());
+    command.envs(engine.url().map(|url| ("PODBAY_TEST_ENGINE_URL", url)));
+    let operations = args.first().map_or(CHAOS_OPERATIONS, String::as_str);
+    sh::run(command.env("PODBAY_CHAOS_OPERATIONS", operations))
 }
 
 /// What every provider does, on the second kind of engine where that runs, too.

@@ -63,6 +63,7 @@ fn rows(version: i64) -> Vec<String> {
         "INSERT INTO usage_intervals VALUES ('live', 1, 'running', 50, 6, NULL)".to_owned(),
         "INSERT INTO usage_intervals VALUES ('ended', 1, 'running', 50, 6, 9)".to_owned(),
     ];
+    let replies = if version < 8 { "idempotency" } else { "kept_replies" };
     let later = [
         (2, "INSERT INTO disks VALUES ('d', 'ada', NULL, 'ada', 'local', 'data', 5, 100, 'present', 1, '\"absent\"', \
              NULL, NULL, 0, 0, 1, 5, 5, NULL)".to_owned()),
@@ -76,8 +77,11 @@ fn rows(version: i64) -> Vec<String> {
         (4, "INSERT INTO registry_credentials VALUES ('r', 'ada', 'hub', 'docker.io', 'ada', 'sealed', 5, 5)".to_owned()),
         (4, "INSERT INTO templates VALUES ('m', 'ada', NULL, 'mine', 'a/b', NULL, '[]', '[]', 'r', 5, 5, NULL)"
             .to_owned()),
-        (5, format!("INSERT INTO idempotency VALUES ('ada', 'once', '{}', 201, 'reply', 6)", hash('c'))),
+        // The eighth version gave the table another name.
+        (5, format!("INSERT INTO {replies} VALUES ('ada', 'once', '{}', 201, 'reply', 6)", hash('c'))),
         (6, format!("INSERT INTO logins VALUES ('CODE', '{}', 'pem', 7, 99, 'ada', 'k', 'sealed')", hash('d'))),
+        (9, "INSERT INTO pod_keys VALUES ('live', 'one')".to_owned()),
+        (10, "UPDATE install SET backup_at = 5, restored_at = 6".to_owned()),
     ];
     rows.extend(later.into_iter().filter(|(since, _)| *since <= version).map(|(_, sql)| sql));
     rows
@@ -157,8 +161,10 @@ async fn read_the_later(tx: &mut Tx, version: i64) -> Result<(), StoreError> {
     assert_eq!(credentials.map(|row| row.password_sealed), (version >= 4).then(|| "sealed".to_owned()));
     let template = tx.template_get(&ada, &stored("m", TemplateId::from_stored)).await?;
     assert_eq!(template.map(|template| template.name), (version >= 4).then(|| "mine".to_owned()));
-    let kept = tx.idempotency_get(&ada, "once", at(0)).await?;
+    let kept = tx.idempotency_get(ada.as_str(), "once", at(0)).await?;
     assert_eq!(kept.map(|kept| (kept.status, kept.body)), (version >= 5).then(|| (201, "reply".to_owned())));
+    let span = tx.unknown_span().await?;
+    assert_eq!(span, (version >= 10).then(|| (at(5), at(6))));
     let login = tx.login_get(&stored("CODE", LoginCode::from_stored), at(8)).await?;
     assert_eq!(login.and_then(|login| login.sealed), (version >= 6).then(|| "sealed".to_owned()));
     Ok(())

@@ -14,11 +14,11 @@ const ROUNDS: u32 = 20;
 const DISKS_EVERY: u32 = 3;
 
 /// The moments of one run.
-struct Moments(u64);
+pub struct Moments(u64);
 
 impl Moments {
     /// Other ones at each run; `PODBAY_CRASH_SEED` repeats those of a run that failed.
-    fn new() -> Self {
+    pub fn new() -> Self {
         let given = std::env::var_os("PODBAY_CRASH_SEED").map(|text| text.to_str().unwrap().parse().unwrap());
         #[expect(clippy::disallowed_methods, reason = "new moments at each run; a failure names its seed")]
         let now =
@@ -30,7 +30,7 @@ impl Moments {
     }
 
     /// The next number below `most` (SplitMix64).
-    fn below(&mut self, most: u32) -> u32 {
+    pub fn below(&mut self, most: u32) -> u32 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -99,6 +99,20 @@ impl Real {
         }
     }
 
+    /// kill -9 of the engine's service that the server runs, if it runs one; whether it does.
+    pub fn kill_service(&self) -> bool {
+        let server = self.child.as_ref().unwrap().id();
+        let children = std::fs::read_dir(format!("/proc/{server}/task")).unwrap().flatten();
+        let children = children.filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
+        let children: Vec<String> = children
+            .flat_map(|text| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+            .collect();
+        for child in &children {
+            assert!(Command::new("kill").args(["-9", child]).status().unwrap().success());
+        }
+        !children.is_empty()
+    }
+
     /// The folder that the server keeps everything in.
     pub fn data(&self) -> PathBuf {
         self.folder.path().join("data")
