@@ -180,6 +180,12 @@ fn full() -> Value {
     json!({"availability": write, "instances": write, "ssh_keys": write})
 }
 
+const AUDIT: &str = "GET /api/v1/audit";
+
+fn audit(trouble: Value, findings: &[Value]) -> Value {
+    json!({"at": "2026-08-20T10:00:00.000000Z", "count": 3, "trouble": trouble, "findings": findings})
+}
+
 #[test]
 fn the_doctor_finds_everything_in_order() {
     let stub = Stub::start(vec![
@@ -187,6 +193,7 @@ fn the_doctor_finds_everything_in_order() {
         ok("GET /readyz", json!({"status": "ready"})),
         ok("GET /api/v1/user/whoami", user(full())),
         ok(SSH_KEYS, page(&[ssh_key()])),
+        ok(AUDIT, audit(Value::Null, &[])),
     ]);
     let home = Home::at(&stub).program("ssh", "#!/bin/sh\necho OpenSSH_10 >&2\n");
     home.file(".ssh/id_ed25519.pub", PUBLIC);
@@ -197,6 +204,7 @@ ok    key       valid (from PODBAY_API_KEY); it belongs to Ada
 ok    scopes    enough to order pods and log in
 ok    ssh       OpenSSH_10
 ok    ssh key   ada@lovelace is registered and is on this machine
+ok    audit     rows, engine and bills agree
 ";
     expect(&home.podbay(&["doctor"]), 0, text, "");
     stub.requests();
@@ -209,6 +217,13 @@ fn the_doctor_says_what_to_do() {
         refuse("GET /readyz", 503, json!({"detail": "the container engine does not answer"})),
         ok("GET /api/v1/user/whoami", user(json!({"ssh_keys": {"read": true, "write": false}}))),
         ok(SSH_KEYS, page(&[])),
+        ok(
+            AUDIT,
+            audit(
+                json!("no answer"),
+                &[json!({"invariant": "B1", "of": "a1", "text": "it is billed twice"})],
+            ),
+        ),
     ]);
     let home = Home::at(&stub).program("ssh", "#!/bin/sh\necho OpenSSH_10 >&2\n");
     let text = "\
@@ -221,8 +236,12 @@ warn  scopes    the key lacks availability=read, instances=write, ssh_keys=write
 ok    ssh       OpenSSH_10
 BAD   ssh key   no SSH key is registered: you cannot log in to any pod
                 → add one with `podbay ssh-keys add`; pods that run let it in at once
+BAD   audit     B1 a1: it is billed twice
+                → docs/invariants.md says what that means; look at the server's log, too
+warn  audit     the engine could not be looked at: no answer
+                → only the rows were compared; look at the container engine
 ";
-    expect(&home.podbay(&["doctor"]), 1, text, "error: 2 of 6 checks failed\n");
+    expect(&home.podbay(&["doctor"]), 1, text, "error: 3 of 8 checks failed\n");
     stub.requests();
 }
 
