@@ -23,7 +23,7 @@ async fn a_machine_whose_main_process_was_killed_runs_again() {
     let connection = active(&client, &pod).await;
     assert!(ssh(&identity, &connection, "echo kept > /root/file").status.success());
 
-    let process = real.containers().await[0]["Pid"].to_string();
+    let process = real.containers().await[0]["State"]["Pid"].to_string();
     assert!(Command::new("kill").args(["-KILL", &process]).status().unwrap().success());
     let event = until("the event of the restart", Duration::from_secs(60), async || {
         let events = client.pod_events(&pod, 0, 100).await.unwrap();
