@@ -267,7 +267,7 @@ impl Run {
     }
 
     async fn make_move(&mut self) -> Result<String, String> {
-        match self.draw.below(33) {
+        match self.draw.below(34) {
             0..=5 => self.create().await,
             6..=8 => self.delete().await,
             9..=14 => {
@@ -297,6 +297,7 @@ impl Run {
             29 => self.disk_change().await,
             30 => self.revoke().await,
             31 => self.plague().await,
+            32 => self.change_of_mind().await,
             _ => self.look().await,
         }
     }

@@ -7,7 +7,7 @@ use super::draw::Draw;
 use async_trait::async_trait;
 use podbay_provider::fake;
 use podbay_store::{BoxFuture, StoreError};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
@@ -63,13 +63,13 @@ impl Points {
         state.is_stale = is_stale;
         state.is_stopped = false;
         drop(state);
-        self.go_on.notify_one();
+        self.go_on.notify_waiters();
     }
 
     /// It never goes on: a task of its own that stands still unwinds, and gives back what it holds.
     pub(super) fn die(&self) {
         self.lock().is_dead = true;
-        self.go_on.notify_one();
+        self.go_on.notify_waiters();
     }
 
     /// What it does from now on, it does knowing.
@@ -89,17 +89,20 @@ impl Points {
         work: &mut Pin<Box<dyn Future<Output = T> + Send>>,
     ) -> Option<T> {
         loop {
+            let mut stopped = pin!(self.stopped.notified());
+            // What happens while the work is polled counts, in whichever task.
+            stopped.as_mut().enable();
             tokio::select! {
                 biased;
                 done = work.as_mut() => {
-                    self.lock().left = None;
+                    let mut state = self.lock();
+                    (state.left, state.is_stopped) = (None, false);
                     return Some(done);
                 }
-                () = self.stopped.notified() => {
-                    if self.lock().is_stopped {
-                        return None;
-                    }
-                }
+                () = stopped => {}
+            }
+            if self.lock().is_stopped {
+                return None;
             }
         }
     }
@@ -119,11 +122,22 @@ impl Points {
                 }
             }
         }
-        self.stopped.notify_one();
-        self.go_on.notified().await;
-        if self.lock().is_dead {
-            // Without a word of a panic: nothing is wrong.
-            std::panic::resume_unwind(Box::new("the server died"));
+        self.stopped.notify_waiters();
+        loop {
+            let mut told = pin!(self.go_on.notified());
+            told.as_mut().enable();
+            let (is_stopped, is_dead) = {
+                let state = self.lock();
+                (state.is_stopped, state.is_dead)
+            };
+            if is_dead {
+                // Without a word of a panic: nothing is wrong.
+                std::panic::resume_unwind(Box::new("the server died"));
+            }
+            if !is_stopped {
+                return;
+            }
+            told.await;
         }
     }
 }

@@ -11,6 +11,9 @@ use podbay_server::reconcile::sweep::sweep;
 use std::pin::Pin;
 use std::sync::Arc;
 
+/// Passes of one server until it has nothing to do, at most.
+const PASSES_MAX: usize = 100;
+
 type Work = Pin<Box<dyn Future<Output = bool> + Send>>;
 
 struct One {
@@ -140,6 +143,41 @@ impl Run {
         self.servers.crashes += 1;
         let fresh = self.servers.another(&self.server).await;
         self.servers.all[nth] = fresh;
+    }
+
+    /// A pod is ordered and deleted again while its pass stands still at a drawn point.
+    pub(super) async fn change_of_mind(&mut self) -> Result<String, String> {
+        let nth = self.servers.pick(&mut self.draw);
+        if self.servers.all[nth].held.is_some() {
+            return Ok("somebody stands still already".into());
+        }
+        let (app, points) = (self.servers.all[nth].app.clone(), self.servers.points(nth));
+        // So that the next pass is that of the new pod.
+        for _ in 0..PASSES_MAX {
+            if !app.driver.step(&app).await {
+                break;
+            }
+        }
+        let name = self.draw.one_of(["ada", "eve"]);
+        let user = self.server.user(name).await.through(self.servers.router(nth));
+        let ordered = user.post("/api/v1/pods", &TestServer::order()).await;
+        let Some(id) = ordered.json["id"].as_str().filter(|_| ordered.status == 200) else {
+            return Ok(format!("an order refused: {}", ordered.json));
+        };
+        self.pods.insert(id.to_owned());
+        let mut work: Work = Box::pin(async move { app.driver.step(&app).await });
+        points.arm(self.draw.below(14));
+        let stands_still = points.until_stopped(&mut work).await.is_none();
+        let deleted = user.delete(&format!("/api/v1/pods/{id}")).await.status;
+        // Before the delete is carried out, so that what follows is seen to follow.
+        self.check().await?;
+        // Judged as one who knows: nobody else has done anything but what its own rows say.
+        points.go_on(false);
+        if stands_still {
+            work.await;
+        }
+        let when = if stands_still { "within" } else { "after" };
+        Ok(format!("{id} is ordered, and deleted {when} its first pass: {deleted}"))
     }
 
     /// A pass of a server stands still at a drawn point, and everything else goes on; or one that
