@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// The PostgreSQL that was asked for.
 #[must_use]
 pub fn postgres() -> Option<String> {
-    std::env::var("PODBAY_TEST_SERVER_POSTGRES").ok().filter(|server| !server.is_empty())
+    let server = std::env::var_os("PODBAY_TEST_SERVER_POSTGRES")?.into_string().ok()?;
+    (!server.is_empty()).then_some(server)
 }
 
 /// Whether servers live on SQLite. For tests of what only a file can suffer, which end here otherwise.

@@ -24,8 +24,8 @@ const LIVE_MAX: usize = 8;
 const PORTS: std::ops::RangeInclusive<u16> = 29_000..=29_099;
 
 fn operations() -> u32 {
-    let given = std::env::var("PODBAY_CHAOS_OPERATIONS").ok();
-    given.map_or(OPERATIONS, |text| text.parse().unwrap())
+    let given = std::env::var_os("PODBAY_CHAOS_OPERATIONS");
+    given.map_or(OPERATIONS, |text| text.to_str().unwrap().parse().unwrap())
 }
 
 /// What was made, and what an engine calls it.
