@@ -59,9 +59,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Worded<S> {
     }
 }
 
+/// More than the library's own answers have. What is longer is not even looked at.
+const OWN_BYTES_MAX: usize = 512;
+
 /// The answer with a body, if `bytes` are one of the library's own.
 fn worded(bytes: &[u8]) -> Option<Vec<u8>> {
     const EMPTY: &str = "content-length: 0\r\n";
+    if bytes.len() > OWN_BYTES_MAX {
+        return None;
+    }
     let head = std::str::from_utf8(bytes).ok()?.strip_suffix("\r\n\r\n")?;
     let status = head.strip_prefix("HTTP/1.")?.get(2..5)?;
     let detail = match status {
