@@ -145,8 +145,7 @@ async fn clear(client: &Client) {
 }
 
 async fn ids(real: &Real) -> BTreeSet<String> {
-    let id = |container: serde_json::Value| container["Id"].as_str().unwrap().to_owned();
-    real.containers().await.into_iter().map(id).collect()
+    real.container_ids().await.into_iter().collect()
 }
 
 /// Where this machine still shows one of these containers, or holds a port of theirs.

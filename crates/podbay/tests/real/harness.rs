@@ -28,6 +28,9 @@ fn engine(arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// How the engine lists containers.
+const CONTAINERS: [&str; 4] = ["ps", "--all", "--quiet", "--no-trunc"];
+
 /// A server process and its folder.
 pub struct Real {
     folder: TempDir,
@@ -137,7 +140,12 @@ impl Real {
 
     /// Containers of this installation, by the engine's own program.
     pub async fn containers(&self) -> Vec<Value> {
-        self.ours(&["ps", "--all", "--quiet", "--no-trunc"], &["inspect"]).await
+        self.ours(&CONTAINERS, &["inspect"]).await
+    }
+
+    /// Their ids alone: while the server works, one may be gone before it can be looked at.
+    pub async fn container_ids(&self) -> Vec<String> {
+        self.listed(&CONTAINERS).await
     }
 
     /// Volumes of this installation, by the engine's own program.
@@ -146,6 +154,15 @@ impl Real {
     }
 
     async fn ours(&self, list: &[&str], inspect: &[&str]) -> Vec<Value> {
+        let ids = self.listed(list).await;
+        if ids.is_empty() {
+            return Vec::new();
+        }
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        serde_json::from_str(&engine(&[inspect, &ids[..]].concat())).unwrap()
+    }
+
+    async fn listed(&self, list: &[&str]) -> Vec<String> {
         let fresh = podbay_core::InstallId::from_bits(0);
         let url = self.data().join("podbay.db").display().to_string();
         let store = Store::open(&Settings::at(url)).await.unwrap();
@@ -156,12 +173,7 @@ impl Real {
             .await
             .unwrap();
         let filter = format!("label=podbay.install={install}");
-        let ids = engine(&[list, &["--filter", &filter]].concat());
-        let ids: Vec<&str> = ids.split_whitespace().collect();
-        if ids.is_empty() {
-            return Vec::new();
-        }
-        serde_json::from_str(&engine(&[inspect, &ids[..]].concat())).unwrap()
+        engine(&[list, &["--filter", &filter]].concat()).split_whitespace().map(str::to_owned).collect()
     }
 }
 
