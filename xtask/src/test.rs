@@ -93,7 +93,7 @@ pub fn chaos(args: &[String]) -> Result<()> {
     command.current_dir(paths::root()).args(test).env("PODBAY_TEST_ENGINE", engine.name());
     command.envs(engine.url().map(|url| ("PODBAY_TEST_ENGINE_URL", url)));
     let operations = args.first().map_or(CHAOS_OPERATIONS, String::as_str);
-    sh::run(command.env("PODBAY_CHAOS_OPERATIONS", operations))
+    sh::run(command.env("PODBAY_CHAOS_OPERATIONS", operations).env("PODBAY_CHAOS_ENGINE", "1"))
 }
 
 /// What every provider does, on the second kind of engine where that runs, too.
