@@ -63,9 +63,6 @@ pub async fn restore(config: &Config, folder: &Path) -> anyhow::Result<()> {
         "{} is there already: move it away first, with its -wal and -shm files",
         target.display()
     );
-    for name in SECRETS {
-        write_private(&data.join(name), &fs::read(folder.join(name))?)?;
-    }
     // Under another name until it is whole: a server must never open half of it.
     let fresh = data.join("podbay.restoring");
     write_private(&fresh, &fs::read(folder.join(DATABASE))?)?;
@@ -73,5 +70,9 @@ pub async fn restore(config: &Config, folder: &Path) -> anyhow::Result<()> {
     podbay_store::restore_mark(&fresh, at).await.with_context(|| {
         format!("{} cannot be restored: `podbay backup` makes what can", folder.display())
     })?;
+    // Only now: what is there already must not be lost to a backup that is none.
+    for name in SECRETS {
+        write_private(&data.join(name), &fs::read(folder.join(name))?)?;
+    }
     fs::rename(&fresh, &target).with_context(|| format!("cannot write {}", target.display()))
 }

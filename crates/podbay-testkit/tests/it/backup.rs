@@ -104,7 +104,11 @@ async fn what_is_in_the_way_of_a_backup_or_a_restore_is_said() {
     for name in ["podbay.db", "host-keys.secret", "vault.secret"] {
         std::fs::write(plain.join(name), b"no database at all, but a text that is long enough").unwrap();
     }
+    std::fs::create_dir(room.path().join("fresh")).unwrap();
+    std::fs::write(room.path().join("fresh/vault.secret"), [9; 32]).unwrap();
     let text = refused(cli::restore(&plain, Some(room.path().join("fresh")), None).await);
     assert!(text.starts_with(&format!("{} cannot be restored", plain.display())), "{text}");
     assert!(!room.path().join("fresh/podbay.db").exists());
+    let kept = std::fs::read(room.path().join("fresh/vault.secret")).unwrap();
+    assert_eq!(kept, [9; 32], "what was there before is not lost to a backup that is none");
 }
