@@ -83,6 +83,8 @@ ids! {
     CredentialsId: cuid;
     /// A machine or cluster that pods are placed on.
     HostId: hostname;
+    /// A server, from its start to its end; the next start is another one.
+    ServerId: hex32;
 }
 
 /// What the reconciler works on: it has a row of its own, events and a bill.
@@ -92,6 +94,27 @@ pub enum Subject {
     Pod(PodId),
     /// A persistent disk.
     Disk(DiskId),
+}
+
+impl Subject {
+    /// The id as text. Those of pods and disks are drawn from one space and never meet.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Pod(id) => id.as_str(),
+            Self::Disk(id) => id.as_str(),
+        }
+    }
+
+    /// What [`Subject`] is shown as.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.split_once(' ')? {
+            ("pod", id) => PodId::parse(id).map(Self::Pod),
+            ("disk", id) => DiskId::parse(id).map(Self::Disk),
+            _ => None,
+        }
+    }
 }
 
 impl From<&PodId> for Subject {

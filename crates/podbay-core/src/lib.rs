@@ -23,8 +23,8 @@ pub mod time;
 pub mod usage;
 
 pub use id::{
-    ApiKeyId, CredentialsId, CreditId, DiskId, HostId, InstallId, InvitationId, PodId, SshKeyId, Subject,
-    TeamId, TemplateId, UserId, WalletId,
+    ApiKeyId, CredentialsId, CreditId, DiskId, HostId, InstallId, InvitationId, PodId, ServerId, SshKeyId,
+    Subject, TeamId, TemplateId, UserId, WalletId,
 };
 pub use login::LoginCode;
 pub use owner::Owner;

@@ -125,6 +125,12 @@ pub const BACKOFF_MAX: Duration = Duration::from_secs(30);
 pub const DELETE_WAIT_MAX: Duration = Duration::from_secs(5);
 /// Between two comparisons of rows and engine.
 pub const SWEEP_EVERY: Duration = Duration::from_secs(15);
+/// How long a server that shares a database with others keeps what it has claimed after it was last heard of.
+pub const LEASE: Duration = Duration::from_secs(15);
+/// Between two signs of life of such a server.
+pub const LEASE_RENEW_EVERY: Duration = Duration::from_secs(3);
+/// Unclaimed pods, and as many disks, that a server takes up in one transaction; so others get their share.
+pub const CLAIMS_BATCH: u64 = 100;
 /// Age that a container without a row must reach before the sweep removes it.
 pub const ORPHAN_GRACE: Duration = Duration::from_secs(60);
 /// Between two audits.
@@ -163,6 +169,8 @@ const _: () = {
     assert!(TEAMS_MAX <= PAGE_LIMIT_DEFAULT as usize && TEAM_MEMBERS_MAX <= PAGE_LIMIT_DEFAULT as usize);
     assert!(LOG_TAIL_DEFAULT <= LOG_TAIL_MAX);
     assert!(STEPS_PARALLEL_MAX + FETCHES_PARALLEL_MAX <= RECONCILE_PARALLEL_MAX);
+    // Two signs of life may be lost.
+    assert!(LEASE_RENEW_EVERY.as_secs() * 4 <= LEASE.as_secs());
     assert!(BACKOFF_MIN.as_millis() < BACKOFF_MAX.as_millis());
     // Or a machine that always fails would be restarted for ever.
     assert!(RESTARTS_FORGOTTEN_AFTER.as_secs() > BACKOFF_MAX.as_secs());

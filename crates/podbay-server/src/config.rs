@@ -286,6 +286,12 @@ impl Config {
         }
     }
 
+    /// Whether several servers may work on the database.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.database.starts_with("postgres")
+    }
+
     /// The credentials for the registry of an image reference.
     ///
     /// # Errors

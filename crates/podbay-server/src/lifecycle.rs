@@ -2,12 +2,13 @@
 
 use crate::app::{App, Chance, Clock, Error, KeysOf, Parts, Tuning, owner};
 use crate::config::Config;
-use crate::reconcile::Driver;
+use crate::reconcile::{Driver, Lease, lease};
 use crate::{connections, tasks};
 use anyhow::Context;
 use podbay_core::HostId;
 use podbay_provider::engine::{Engine, Settings as EngineSettings};
 use podbay_store::{Settings as StoreSettings, Store};
+use rustix::fs::{FlockOperation, flock};
 use sha2::{Digest, Sha256};
 use std::fs;
 use std::io::{IsTerminal, Write};
@@ -33,11 +34,16 @@ pub async fn serve(config: Config, agent: &[u8]) -> anyhow::Result<()> {
     );
     let folder = config.data_dir.clone();
     make_private(&folder).with_context(|| format!("cannot make the data folder {}", folder.display()))?;
-    let _lock = lock(&folder)?;
+    // One server at a time makes what all servers of a folder have in common.
+    let starting = starting(&folder).await?;
+    let (_lock, is_alone) = match config.is_shared() {
+        true => lock_shared(&folder)?,
+        false => (lock(&folder)?, true),
+    };
     let listener = TcpListener::bind(config.listen).await.with_context(|| {
         format!("cannot listen on {}: choose another address with --listen", config.listen)
     })?;
-    let app = build(config, agent).await?;
+    let app = build(config, agent, is_alone).await?;
     let key = owner::owner_ensure(&app, |key| {
         let kept = write_private(&folder.join("admin.key"), format!("{}\n", key.reveal()).as_bytes());
         kept.map_err(|error| Error::Internal(format!("{error:#}")))
@@ -46,28 +52,28 @@ pub async fn serve(config: Config, agent: &[u8]) -> anyhow::Result<()> {
     let address = listener.local_addr()?;
     greet(&app, address, key.as_ref().map(podbay_core::key::ApiKey::reveal));
     let mut background = start_tasks(&app).await?;
+    drop(starting);
     let cut_off = connections::serve(app.clone(), listener, stop_signal()).await;
     if cut_off > 0 {
         tracing::warn!(cut_off, "requests were still in flight at the end");
     }
     tracing::info!("stopping; pods keep running");
     background.shutdown().await;
+    if let Err(error) = lease::leave(&app).await {
+        tracing::warn!(cause = ?error, "other servers wait for this one's lease to run out");
+    }
     app.store.close().await;
     Ok(())
 }
 
 /// The app on a real store and a real engine. Starts nothing that runs by itself.
-async fn build(config: Config, agent: &[u8]) -> anyhow::Result<Arc<App>> {
+async fn build(config: Config, agent: &[u8], is_alone: bool) -> anyhow::Result<Arc<App>> {
     let (clock, chance) = (Clock::system(), Chance::system());
     let folder = config.data_dir.clone();
     let settings = StoreSettings::at(config.database_url());
     let store = Store::open(&settings)
         .await
         .with_context(|| format!("cannot open the database {}", redact(&settings.url)))?;
-    anyhow::ensure!(
-        store.claim().await?,
-        "another podbay serves from this database; several servers on one database are not supported yet"
-    );
     let (fresh, now) = (chance.install_id(), clock.now());
     let install_id = store
         .write(move |tx| Box::pin(async move { Ok::<_, Error>(tx.install_id(&fresh, now).await?) }))
@@ -80,10 +86,18 @@ async fn build(config: Config, agent: &[u8]) -> anyhow::Result<Arc<App>> {
         secret(&folder.join("host-keys.secret"), &chance, "pods then get new SSH host keys")?;
     let vault_secret =
         secret(&folder.join("vault.secret"), &chance, "registry credentials must then be added again")?;
+    let lease = config.is_shared().then(|| {
+        Lease::new(machine_name(), folder_digest(&folder, [&host_key_secret, &vault_secret]), is_alone)
+    });
     let engine = Engine::connect(EngineSettings {
         url: config.engine.url.clone().or_else(docker_host),
         install_id: install_id.clone(),
         state_dir: folder.join("engine"),
+        // Each server runs a Podman service of its own.
+        socket_name: match is_alone {
+            true => "podman.sock".to_owned(),
+            false => format!("podman-{}.sock", std::process::id()),
+        },
         agent_path: place_agent(&folder, agent)?,
         vcpus: config.engine.vcpus,
         memory_gb: config.engine.memory_gb,
@@ -102,6 +116,7 @@ async fn build(config: Config, agent: &[u8]) -> anyhow::Result<Arc<App>> {
         provider: Arc::new(engine),
         host_key_secret,
         vault_secret,
+        lease,
         tuning: Tuning::default(),
     });
     facts_refresh(&app)
@@ -111,14 +126,21 @@ async fn build(config: Config, agent: &[u8]) -> anyhow::Result<Arc<App>> {
 }
 
 async fn start_tasks(app: &Arc<App>) -> anyhow::Result<tokio::task::JoinSet<()>> {
-    let live = app.driver.wake_all(app).await?;
+    let mut background = tokio::task::JoinSet::new();
+    let live = if app.lease.is_some() {
+        let adopted = lease::beat(app).await.map_err(|error| anyhow::anyhow!("{error}"))?.adopted;
+        background.spawn(lease::beats_run(app.clone()));
+        background.spawn(lease::hints_run(app.clone()));
+        adopted
+    } else {
+        app.driver.wake_all(app).await?
+    };
     if live > 0 {
         tracing::info!(live, "taking up the pods that were there before");
     }
     for (pod, _) in app.store.reader().await?.pod_live_ids().await? {
         app.keys_touch(KeysOf::Pod(pod));
     }
-    let mut background = tokio::task::JoinSet::new();
     background.spawn(Driver::run(app.clone()));
     background.spawn(tasks::sweep_run(app.clone()));
     background.spawn(tasks::keys::run(app.clone()));
@@ -205,21 +227,53 @@ pub(crate) fn make_private(folder: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// One server per data folder.
+/// The only server of a data folder.
 pub(crate) fn lock(folder: &Path) -> anyhow::Result<fs::File> {
-    let file = fs::OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .mode(0o600)
-        .open(folder.join("lock"))?;
-    rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).map_err(|_| {
-        anyhow::anyhow!(
-            "another podbay serves from {}: stop it, or choose another --data-dir",
-            folder.display()
-        )
-    })?;
+    let file = lock_file(folder, "lock")?;
+    flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|_| taken(folder))?;
     Ok(file)
+}
+
+/// One of the servers of a data folder, and whether the others that there were have ended.
+fn lock_shared(folder: &Path) -> anyhow::Result<(fs::File, bool)> {
+    let file = lock_file(folder, "lock")?;
+    let is_alone = flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok();
+    flock(&file, FlockOperation::NonBlockingLockShared).map_err(|_| taken(folder))?;
+    Ok((file, is_alone))
+}
+
+/// The turn of a server that starts.
+async fn starting(folder: &Path) -> anyhow::Result<fs::File> {
+    let file = lock_file(folder, "starting")?;
+    tokio::task::spawn_blocking(move || {
+        flock(&file, FlockOperation::LockExclusive)?;
+        Ok(file)
+    })
+    .await?
+}
+
+fn lock_file(folder: &Path, name: &str) -> std::io::Result<fs::File> {
+    fs::OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(folder.join(name))
+}
+
+fn taken(folder: &Path) -> anyhow::Error {
+    anyhow::anyhow!("another podbay serves from {}: stop it, or choose another --data-dir", folder.display())
+}
+
+/// What the servers of one database must have in common: this folder, on this machine, with these secrets.
+fn folder_digest(folder: &Path, secrets: [&[u8; 32]; 2]) -> String {
+    let mut hash = Sha256::new();
+    hash.update(b"podbay data folder v1\0");
+    secrets.into_iter().for_each(|secret| hash.update(secret));
+    hash.update(fs::read("/etc/machine-id").unwrap_or_default());
+    hash.update(
+        fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned()).as_os_str().as_encoded_bytes(),
+    );
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn machine_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 /// Writes a file for its owner only, whole or not at all.

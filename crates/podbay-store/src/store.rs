@@ -20,8 +20,6 @@ const READERS: u32 = 4;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a caller waits for a connection of a pool.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Name of the lock that the one server of a PostgreSQL database holds.
-const CLAIM: i64 = 0x706f_6462_6179;
 /// Rows that SQLite's thread may be ahead of the reader: a page of a list.
 const ROW_BUFFER: usize = 1024;
 /// Most connections to PostgreSQL.
@@ -69,7 +67,6 @@ pub struct Store {
 pub(crate) struct Inner {
     pub(crate) database: Database,
     pub(crate) commits: Arc<AtomicU64>,
-    claim: tokio::sync::Mutex<Option<sqlx::PgConnection>>,
 }
 
 pub(crate) enum Database {
@@ -183,8 +180,7 @@ impl Store {
         } else {
             open_sqlite(settings, commits.clone()).await?
         };
-        let claim = tokio::sync::Mutex::default();
-        Ok(Self { inner: Arc::new(Inner { database, commits, claim }), turnstile: None })
+        Ok(Self { inner: Arc::new(Inner { database, commits }), turnstile: None })
     }
 
     /// The same database, all writes of which pass a turnstile: for tests.
@@ -280,21 +276,6 @@ impl Store {
                 }
             }
         }
-    }
-
-    /// Makes this process the only server of the database while it lives; whether it is. A file is
-    /// kept apart by its folder's lock.
-    ///
-    /// # Errors
-    /// The database does not answer.
-    pub async fn claim(&self) -> Result<bool> {
-        let Database::Postgres(pool) = &self.inner.database else { return Ok(true) };
-        let mut connection = pool.acquire().await?.detach();
-        let row: (bool,) =
-            sqlx::query_as("SELECT pg_try_advisory_lock($1)").bind(CLAIM).fetch_one(&mut connection).await?;
-        // The lock lives as long as its connection.
-        self.inner.claim.lock().await.replace(connection);
-        Ok(row.0)
     }
 
     /// Counts the commits of this process. What was read under one count is still true while the

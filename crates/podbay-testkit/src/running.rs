@@ -44,6 +44,7 @@ pub async fn start(folder: PathBuf) -> anyhow::Result<Arc<App>> {
         provider: Arc::new(Fake::new(world, install_id)),
         host_key_secret: [7; 32],
         vault_secret: [8; 32],
+        lease: None,
         tuning: Tuning::default(),
     });
     lifecycle::facts_refresh(&app).await?;

@@ -7,6 +7,7 @@ use podbay_core::published::UserRole;
 use podbay_core::{DiskId, HostId, InstallId, PodId};
 use podbay_provider::fake::{Fake, Image, World};
 use podbay_server::app::{App, Chance, Clock, Parts, Tuning, owner};
+use podbay_server::reconcile::{Lease, lease};
 use podbay_server::{Config, http, lifecycle, reconcile, tasks};
 use podbay_store::{Settings, Store};
 use serde_json::{Value, json};
@@ -18,6 +19,40 @@ use tempfile::TempDir;
 
 /// Passes after which a server that is still busy is taken for one that never comes to rest.
 const STEPS_MAX: usize = 100_000;
+
+/// How a server takes its share of what there is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Share {
+    /// It takes itself for the only one, and asks for no lease.
+    Only,
+    /// It has a lease, and knows that the servers before it have ended.
+    Alone,
+    /// It has a lease, as others may have.
+    Among,
+    /// It asks for a lease, and has another data folder than the others.
+    Elsewhere,
+}
+
+impl Share {
+    fn lease(self) -> Option<Lease> {
+        let new = |folder: &str, is_alone| Some(Lease::new("test".into(), folder.into(), is_alone));
+        match self {
+            Self::Only => None,
+            Self::Alone => new("folder", true),
+            Self::Among => new("folder", false),
+            Self::Elsewhere => new("another folder", false),
+        }
+    }
+}
+
+/// What a server does at its start. Its database may be in trouble: it then begins with the next sign of life.
+async fn take_up(app: &Arc<App>) {
+    if app.lease.is_some() {
+        let _ = lease::beat(app).await;
+    } else {
+        app.driver.wake_all(app).await.expect("rows");
+    }
+}
 
 /// A server, its world, and time.
 pub struct TestServer {
@@ -32,6 +67,8 @@ pub struct TestServer {
     tuning: Tuning,
     folder: Arc<TempDir>,
     seed: u64,
+    /// How the next start of this server takes its share of what there is to do.
+    pub share: Share,
     keys: Mutex<HashMap<String, String>>,
     forgiven: Cell<bool>,
 }
@@ -66,7 +103,8 @@ impl TestServer {
         let mut tuning =
             Tuning { delete_wait: Duration::ZERO, probe_window: Duration::ZERO, ..Tuning::default() };
         tune(&mut tuning);
-        let app = start(&config, &tuning, &clock, &world, 1, |_| {}).await;
+        let share = if config.is_shared() { Share::Alone } else { Share::Only };
+        let app = start(&config, &tuning, &clock, &world, 1, share, |_| {}).await;
         let router = http::router(app.clone());
         Self {
             clock,
@@ -77,6 +115,7 @@ impl TestServer {
             tuning,
             folder,
             seed: 1,
+            share,
             keys: Mutex::default(),
             forgiven: Cell::new(false),
         }
@@ -92,9 +131,10 @@ impl TestServer {
         self.seed += 1;
         // What was on its way to the database arrives: a crash loses answers, not the disk's queue.
         self.app.store.close().await;
-        self.app = start(&self.config, &self.tuning, &self.clock, &self.world, self.seed, tune).await;
+        self.app =
+            start(&self.config, &self.tuning, &self.clock, &self.world, self.seed, self.share, tune).await;
         self.router = http::router(self.app.clone());
-        self.app.driver.wake_all(&self.app).await.expect("rows");
+        take_up(&self.app).await;
     }
 
     /// Starts again on the data of another folder, with the same world.
@@ -105,14 +145,30 @@ impl TestServer {
 
     /// Another server on the same database and world, all of whose writes and calls pass a turnstile.
     /// It starts as after a crash: everything live is looked at.
-    pub async fn beside<T>(&self, seed: u64, turnstile: Arc<T>) -> (Arc<App>, Router)
+    pub async fn beside<T>(&self, seed: u64, share: Share, turnstile: Arc<T>) -> (Arc<App>, Router)
     where
         T: podbay_store::Turnstile + podbay_provider::fake::Turnstile + 'static,
     {
         let store = self.app.store.behind(turnstile.clone());
         let provider = Fake::new(self.world.clone(), install_id()).behind(turnstile);
-        let app = assemble(&self.config, &self.tuning, &self.clock, store, provider, seed);
-        app.driver.wake_all(&app).await.expect("rows");
+        self.another_with(seed, share, store, provider).await
+    }
+
+    /// Another server on the same database and world.
+    pub async fn another(&self, seed: u64, share: Share) -> (Arc<App>, Router) {
+        let store = Store::open(&Settings::at(self.config.database_url())).await.expect("the database");
+        self.another_with(seed, share, store, Fake::new(self.world.clone(), install_id())).await
+    }
+
+    async fn another_with(
+        &self,
+        seed: u64,
+        share: Share,
+        store: Store,
+        provider: Fake,
+    ) -> (Arc<App>, Router) {
+        let app = assemble(&self.config, &self.tuning, &self.clock, store, provider, seed, share);
+        take_up(&app).await;
         let router = http::router(app.clone());
         (app, router)
     }
@@ -183,6 +239,7 @@ impl TestServer {
 
     /// Compares rows and world once, and settles.
     pub async fn sweep(&self) -> reconcile::sweep::Found {
+        lease::beat(&self.app).await.expect("a lease");
         let found = reconcile::sweep::sweep(&self.app).await;
         self.settle().await;
         found
@@ -317,6 +374,7 @@ fn assemble(
     store: Store,
     provider: Fake,
     seed: u64,
+    share: Share,
 ) -> Arc<App> {
     let ticking = clock.clone();
     App::new(Parts {
@@ -329,6 +387,7 @@ fn assemble(
         provider: Arc::new(provider),
         host_key_secret: [7; 32],
         vault_secret: [8; 32],
+        lease: share.lease(),
         tuning: tuning.clone(),
     })
 }
@@ -339,15 +398,19 @@ async fn start(
     clock: &ManualClock,
     world: &World,
     seed: u64,
+    share: Share,
     tune: impl FnOnce(&mut Settings),
 ) -> Arc<App> {
     let mut settings = Settings::at(config.database_url());
     tune(&mut settings);
     let store = Store::open(&settings).await.expect("the database");
-    let app = assemble(config, tuning, clock, store, Fake::new(world.clone(), install_id()), seed);
+    let app = assemble(config, tuning, clock, store, Fake::new(world.clone(), install_id()), seed, share);
     // A server that starts again has the facts in its rows; the engine may be away just now.
     if let Err(error) = lifecycle::facts_refresh(&app).await {
         assert!(seed > 1, "facts: {error}");
+    }
+    if seed == 1 {
+        take_up(&app).await;
     }
     app
 }

@@ -118,7 +118,7 @@ fn local_socket(url: &str) -> Result<PathBuf, ConnectError> {
 }
 
 async fn run_podman(podman: PathBuf, settings: &Settings) -> Result<(Link, Option<Service>), ConnectError> {
-    let socket = settings.state_dir.join("podman.sock");
+    let socket = settings.state_dir.join(&settings.socket_name);
     if socket.as_os_str().len() > SOCKET_PATH_BYTES_MAX {
         return Err(ConnectError(format!(
             "the path {} is too long for a socket: choose a shorter data folder",
@@ -187,6 +187,7 @@ mod tests {
             url: url.map(str::to_owned),
             install_id: podbay_core::InstallId::from_bits(1),
             state_dir: PathBuf::from("/nowhere"),
+            socket_name: "podman.sock".into(),
             agent_path: PathBuf::from("/nowhere"),
             vcpus: None,
             memory_gb: None,

@@ -53,6 +53,8 @@ pub struct Settings {
     pub install_id: InstallId,
     /// A folder of our own, for Podman's socket and the machines' files.
     pub state_dir: PathBuf,
+    /// Name in that folder of the socket of a Podman service that we run.
+    pub socket_name: String,
     /// The agent's program on this host, in a folder of its own.
     pub agent_path: PathBuf,
     /// CPUs that pods may use; all if missing.

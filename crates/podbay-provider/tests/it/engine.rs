@@ -70,6 +70,7 @@ impl Site {
             url,
             install_id: InstallId::from_bits(bits),
             state_dir: folder.join("state"),
+            socket_name: "podman.sock".into(),
             agent_path,
             vcpus: None,
             memory_gb: None,

@@ -2,8 +2,8 @@
 
 use podbay_core::key::ApiKey;
 use podbay_core::{
-    ApiKeyId, CredentialsId, CreditId, DiskId, InstallId, InvitationId, LoginCode, PodId, SshKeyId, TeamId,
-    TemplateId, Timestamp, UserId,
+    ApiKeyId, CredentialsId, CreditId, DiskId, InstallId, InvitationId, LoginCode, PodId, ServerId, SshKeyId,
+    TeamId, TemplateId, Timestamp, UserId,
 };
 use rand::rngs::StdRng;
 use rand::{Rng, RngCore, SeedableRng};
@@ -139,6 +139,12 @@ impl Chance {
     #[must_use]
     pub fn install_id(&self) -> InstallId {
         InstallId::from_bits(self.bits())
+    }
+
+    /// A server's id.
+    #[must_use]
+    pub fn server_id(&self) -> ServerId {
+        ServerId::from_bits(self.bits())
     }
 
     /// A new API key.

@@ -264,8 +264,9 @@ pub async fn disk_delete(app: &App, actor: &Actor, id: &str) -> Result<bool, Err
         })
     });
     let id = deleted.await?;
-    app.driver.wake_changed(&id);
-    Ok(app.wait_end(ended, &Subject::Disk(id)).await)
+    let subject = Subject::Disk(id);
+    app.changed(subject.clone());
+    Ok(app.wait_end(ended, &subject).await)
 }
 
 /// What happened to a disk, oldest first; also to one that is gone.

@@ -28,7 +28,7 @@ pub use chance::{Chance, Clock};
 pub use error::Error;
 
 use crate::config::Config;
-use crate::reconcile::Driver;
+use crate::reconcile::{Driver, Lease};
 use podbay_core::limits::IMAGE_CHECKS_PARALLEL_MAX;
 use podbay_core::permission::{Permission, Scopes};
 use podbay_core::published::UserRole;
@@ -101,6 +101,8 @@ pub struct App {
     pub image_checks: Semaphore,
     /// Convergence.
     pub driver: Driver,
+    /// The share that this server has of it; `None` if it is the only one.
+    pub lease: Option<Lease>,
     /// Pods and disks whose end has just been recorded.
     pub ended: broadcast::Sender<Subject>,
     /// Volumes and machines that no row knows, and whose finding has been told.
@@ -155,6 +157,8 @@ pub struct Parts {
     pub host_key_secret: [u8; 32],
     /// Secret that [`App::vault`] seals with.
     pub vault_secret: [u8; 32],
+    /// See [`App::lease`].
+    pub lease: Option<Lease>,
     /// See [`App::tuning`].
     pub tuning: Tuning,
 }
@@ -179,6 +183,7 @@ impl App {
             provider: parts.provider,
             host_key_secret: parts.host_key_secret,
             driver: Driver::default(),
+            lease: parts.lease,
             ended: broadcast::channel(ENDED_QUEUE).0,
             strays: Mutex::default(),
             audit: Mutex::default(),

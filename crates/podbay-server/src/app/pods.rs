@@ -340,8 +340,9 @@ pub async fn pod_delete(app: &App, actor: &Actor, id: &str) -> Result<bool, Erro
         })
     });
     let id = deleted.await?;
-    app.driver.wake_changed(&id);
-    Ok(app.wait_end(ended, &Subject::Pod(id)).await)
+    let subject = Subject::Pod(id);
+    app.changed(subject.clone());
+    Ok(app.wait_end(ended, &subject).await)
 }
 
 /// A pod of the history and what it cost.

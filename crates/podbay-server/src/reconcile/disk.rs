@@ -1,5 +1,6 @@
 //! One pass over one disk: as with pods, plan, doubt, act, record.
 
+use super::lease::{self, Fence};
 use super::pass::Next;
 use crate::app::{App, Error};
 use podbay_core::disk::{Decision, Disk, Effects, Learned, Step, learn, mark_unknown, plan};
@@ -22,8 +23,15 @@ pub(super) async fn steps(app: &App, id: &DiskId, mut view: View) -> Result<Next
             Decision::Wait { until } => return Ok(Next::At(until)),
             Decision::Settled => return Ok(Next::Idle),
         };
+        if !lease::claim(app, &Subject::from(id)).await? {
+            // Whoever has it does it.
+            return Ok(Next::Idle);
+        }
         view.suspect = false;
-        let Some(version) = doubt(app, &disk, &step).await? else { continue };
+        let Some(version) = doubt(app, &disk, &step).await? else {
+            lease::doubt_claim(app, &Subject::from(id));
+            continue;
+        };
         let learned = carry_out(app, &disk, step).await;
         record(app, id, version, learned).await?;
     }
@@ -50,11 +58,12 @@ async fn doubt(app: &App, disk: &Disk, step: &Step) -> Result<Option<i64>, Error
         return Ok(Some(disk.version));
     }
     let (generation, version) = (disk.generation, disk.version);
+    let fence = Fence::of(app, &Subject::from(&disk.id));
     let written = app.store.write(move |tx| {
         Box::pin(async move {
             tx.disk_lock(&doubtful.id).await?;
             let fresh = tx.disk_get(&doubtful.id).await?;
-            if fresh.is_none_or(|fresh| fresh.generation != generation) {
+            if fresh.is_none_or(|fresh| fresh.generation != generation) || !fence.holds(tx).await? {
                 return Ok::<_, Error>(false);
             }
             Ok(tx.disk_update(&doubtful, version).await?)
@@ -65,7 +74,7 @@ async fn doubt(app: &App, disk: &Disk, step: &Step) -> Result<Option<i64>, Error
 
 /// Takes what was learned into the rows, in one transaction with events and intervals.
 async fn record(app: &App, id: &DiskId, version: i64, learned: Learned) -> Result<(), Error> {
-    let (now, id) = (app.now(), id.clone());
+    let (now, id, fence) = (app.now(), id.clone(), Fence::of(app, &Subject::from(id)));
     let recorded = app.store.write(move |tx| {
         Box::pin(async move {
             tx.disk_lock(&id).await?;
@@ -76,6 +85,9 @@ async fn record(app: &App, id: &DiskId, version: i64, learned: Learned) -> Resul
             }
             let effects = learn(&mut disk, learned, now);
             write_effects(tx, &disk, &effects, now).await?;
+            if disk.terminated_at.is_some() {
+                fence.drop_claim(tx).await?;
+            }
             if !tx.disk_update(&disk, version).await? {
                 // Nothing of this may stay if the row did not take it.
                 return Err(Error::Unavailable("another server has written this disk meanwhile".into()));
@@ -84,8 +96,7 @@ async fn record(app: &App, id: &DiskId, version: i64, learned: Learned) -> Resul
         })
     });
     if let Some(disk) = recorded.await?.filter(|disk| disk.terminated_at.is_some()) {
-        // Nobody may be waiting.
-        let _ = app.ended.send(Subject::Disk(disk.id));
+        app.tell_ended(Subject::Disk(disk.id));
     }
     Ok(())
 }

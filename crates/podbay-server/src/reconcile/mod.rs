@@ -13,7 +13,9 @@ pub mod carry;
 pub mod disk;
 pub mod driver;
 pub mod files;
+pub mod lease;
 pub mod pass;
 pub mod sweep;
 
 pub use driver::Driver;
+pub use lease::Lease;

@@ -4,6 +4,7 @@
 use super::carry::carry_out;
 use super::disk;
 use super::driver::Flight;
+use super::lease::{self, Fence};
 use crate::app::{App, Error, KeysOf};
 use podbay_core::mutation::{self, Mutation};
 use podbay_core::pod::{
@@ -55,8 +56,15 @@ async fn steps(app: &App, id: &PodId, mut view: View, flight: &Flight) -> Result
             Decision::Wait { until, .. } => return Ok(Next::At(until)),
             Decision::Settled | Decision::Blocked(_) => return Ok(Next::Idle),
         };
+        if !lease::claim(app, &Subject::from(id)).await? {
+            // Whoever has it does it.
+            return Ok(Next::Idle);
+        }
         view.suspect = false;
-        let Some(version) = doubt(app, &pod, &step).await? else { continue };
+        let Some(version) = doubt(app, &pod, &step).await? else {
+            lease::doubt_claim(app, &Subject::from(id));
+            continue;
+        };
         let slot = slot.filter(|_| !matches!(step, Step::EnsureImage | Step::Probe));
         let learned = carry_out(app, &pod, &step, flight).await?;
         let _slot = match slot {
@@ -76,13 +84,14 @@ async fn doubt(app: &App, pod: &Pod, step: &Step) -> Result<Option<i64>, Error> 
         return Ok(Some(pod.version));
     }
     let (generation, version) = (pod.generation, pod.version);
+    let fence = Fence::of(app, &Subject::from(&pod.id));
     let written = app.store.write(move |tx| {
         Box::pin(async move {
             tx.pod_lock(&doubtful.id).await?;
             let fresh = tx.pod_get(&doubtful.id).await?;
             let is_void =
                 |fresh: Pod| fresh.generation != generation && !mutation::on(Mutation::ForgetGeneration);
-            if fresh.is_none_or(is_void) {
+            if fresh.is_none_or(is_void) || !fence.holds(tx).await? {
                 return Ok::<_, Error>(false);
             }
             Ok(tx.pod_update(&doubtful, version).await?)
@@ -98,6 +107,7 @@ async fn record(app: &App, id: &PodId, version: i64, learned: Learned) -> Result
     }
     let (now, id, range) = (app.now(), id.clone(), app.config.ports);
     let start = app.chance.port(range.first, range.last);
+    let fence = Fence::of(app, &Subject::from(&id));
     let recorded = app.store.write(move |tx| {
         Box::pin(async move {
             tx.pod_lock(&id).await?;
@@ -117,13 +127,15 @@ async fn record(app: &App, id: &PodId, version: i64, learned: Learned) -> Result
                 // Nothing of this may stay if the row did not take it.
                 return Err(Error::Unavailable("another server has written this pod meanwhile".into()));
             }
+            if pod.terminated_at.is_some() {
+                fence.drop_claim(tx).await?;
+            }
             Ok(Some(pod))
         })
     });
     if let Some(pod) = recorded.await? {
         if pod.terminated_at.is_some() {
-            // Nobody may be waiting.
-            let _ = app.ended.send(Subject::from(&pod.id));
+            app.tell_ended(Subject::from(&pod.id));
         }
         if pod.ready_at.is_some() && pod.updated_at == now {
             app.keys_touch(KeysOf::Pod(pod.id.clone()));

@@ -65,10 +65,18 @@ async fn concerned(app: &App, mark: &KeysOf) -> Result<Vec<Pod>, Error> {
     Ok(pods)
 }
 
+/// Until what was written is what the rows say: another server may have written what it had read before.
 async fn serve(app: &App, pod: &Pod) -> Result<(), Error> {
-    let file = files::authorized_keys(app, pod).await?;
-    let put = app.provider.files_put(&pod.machine_name(), std::slice::from_ref(&file)).await;
-    put.map_err(|error| Error::Unavailable(error.to_string()))
+    let mut file = files::authorized_keys(app, pod).await?;
+    loop {
+        let put = app.provider.files_put(&pod.machine_name(), std::slice::from_ref(&file)).await;
+        put.map_err(|error| Error::Unavailable(error.to_string()))?;
+        let now = files::authorized_keys(app, pod).await?;
+        if now == file {
+            return Ok(());
+        }
+        file = now;
+    }
 }
 
 /// Serves for ever, woken by changes.

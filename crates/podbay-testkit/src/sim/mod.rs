@@ -137,6 +137,8 @@ struct Scene {
     trouble: Trouble,
     clock_jumps: bool,
     servers: u64,
+    /// They know of each other, and share the work by leases.
+    has_leases: bool,
     /// The host never comes back.
     is_lost: bool,
 }
@@ -144,13 +146,12 @@ struct Scene {
 impl Scene {
     fn drawn(seed: u64) -> Self {
         let mut draw = Draw::of(seed, FOR_SCENE);
-        Self {
-            swarm: Swarm::drawn(seed),
-            trouble: Trouble { refused: draw.one_of([0, 0, 10, 40]), lost: draw.one_of([0, 0, 10, 40]) },
-            clock_jumps: draw.below(3) == 0,
-            servers: 1 + draw.below(2),
-            is_lost: draw.below(40) == 0,
-        }
+        let trouble = Trouble { refused: draw.one_of([0, 0, 10, 40]), lost: draw.one_of([0, 0, 10, 40]) };
+        let (clock_jumps, servers) = (draw.below(3) == 0, 1 + draw.below(2));
+        let (is_lost, has_leases) = (draw.below(40) == 0, draw.below(3) == 0);
+        let more = if has_leases { draw.below(2) } else { 0 };
+        let (swarm, servers) = (Swarm::drawn(seed), servers + more);
+        Self { swarm, trouble, clock_jumps, servers, has_leases, is_lost }
     }
 }
 
@@ -306,6 +307,7 @@ impl Run {
     async fn liveness(&mut self, is_lost: bool) -> Result<(), String> {
         self.summary.met("Crash", self.servers.crashes);
         self.summary.met("StandStill", self.servers.stand_stills);
+        self.summary.met("LeaseOver", self.servers.leases_over);
         let (refused, lost) = self.servers.troubles();
         self.summary.met("WriteRefused", refused);
         self.summary.met("WriteAnswerLost", lost);
@@ -315,6 +317,8 @@ impl Run {
             self.summary.met("HostLost", 1);
             self.server.world.host_gone(Timestamp::from_millis(i64::MAX));
         }
+        // With leases, those of the dead have to run out.
+        self.server.share = self.servers.share();
         self.server.restart().await;
         let end = self.server.clock.now().plus(REST_MAX);
         loop {

@@ -1,12 +1,13 @@
-//! The servers of a run: one, or two that both think they are alone. They have one database and one
-//! world, and know nothing of each other.
+//! The servers of a run, on one database and one world: one, or two that both think they are alone; or up
+//! to three that share the work by leases, and never hear a hint of each other.
 
 use super::draw::Draw;
 use super::points::{Points, Trouble};
 use super::{FOR_TROUBLE, Run, Scene};
-use crate::TestServer;
+use crate::{Share, TestServer};
 use axum::Router;
 use podbay_server::app::App;
+use podbay_server::reconcile::lease;
 use podbay_server::reconcile::sweep::sweep;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -28,9 +29,11 @@ struct One {
 pub(super) struct Servers {
     all: Vec<One>,
     trouble: Trouble,
+    has_leases: bool,
     seed: u64,
     started: u64,
     troubles: (u64, u64),
+    pub leases_over: u64,
     pub crashes: u64,
     pub stand_stills: u64,
 }
@@ -38,8 +41,17 @@ pub(super) struct Servers {
 impl Servers {
     pub async fn start(server: &TestServer, scene: &Scene, seed: u64) -> Self {
         let (all, troubles) = (Vec::new(), (0, 0));
-        let mut servers =
-            Self { all, trouble: scene.trouble, seed, started: 0, troubles, crashes: 0, stand_stills: 0 };
+        let mut servers = Self {
+            all,
+            trouble: scene.trouble,
+            has_leases: scene.has_leases,
+            seed,
+            started: 0,
+            troubles,
+            leases_over: 0,
+            crashes: 0,
+            stand_stills: 0,
+        };
         for _ in 0..scene.servers {
             let one = servers.another(server).await;
             servers.all.push(one);
@@ -52,8 +64,12 @@ impl Servers {
         let draw = Draw::of(self.seed, FOR_TROUBLE - self.started);
         let points = Arc::new(Points::new(self.trouble, draw));
         // Ids must differ between servers, and be the same for a seed.
-        let (app, router) = server.beside(self.started << 32, points.clone()).await;
+        let (app, router) = server.beside(self.started << 32, self.share(), points.clone()).await;
         One { app, router, points, held: None }
+    }
+
+    pub fn share(&self) -> Share {
+        if self.has_leases { Share::Among } else { Share::Only }
     }
 
     fn pick(&self, draw: &mut Draw) -> usize {
@@ -80,6 +96,9 @@ impl Servers {
     /// One pass of one of them.
     pub async fn pass(&mut self, draw: &mut Draw) {
         let one = &self.all[self.pick(draw)];
+        if self.has_leases && draw.below(3) == 0 {
+            self.leases_over += lease::beat(&one.app).await.map_or(0, |beat| beat.expired);
+        }
         one.app.driver.step(&one.app).await;
         podbay_server::tasks::keys::distribute(&one.app).await;
     }
@@ -121,7 +140,10 @@ impl Run {
         let (left, sweeps) = (self.draw.below(10), self.draw.below(6) == 0);
         let one = &self.servers.all[nth];
         let app = one.app.clone();
-        let mut work: Work = if sweeps {
+        let beats = self.servers.has_leases && self.draw.below(5) == 0;
+        let mut work: Work = if beats {
+            Box::pin(async move { lease::beat(&app).await.is_ok() })
+        } else if sweeps {
             Box::pin(async move { sweep(&app).await.trouble.is_none() })
         } else {
             Box::pin(async move { app.driver.step(&app).await })
@@ -130,7 +152,13 @@ impl Run {
         let died = one.points.until_stopped(&mut work).await.is_none();
         drop(work);
         self.replace(nth).await;
-        let what = if sweeps { "sweep" } else { "pass" };
+        let what = if beats {
+            "beat"
+        } else if sweeps {
+            "sweep"
+        } else {
+            "pass"
+        };
         Ok(format!("server {nth} dies {} a {what}", if died { "within" } else { "after" }))
     }
 

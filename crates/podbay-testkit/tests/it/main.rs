@@ -17,6 +17,7 @@ mod logins;
 mod matrix;
 mod pods;
 mod published;
+mod replicas;
 mod sim;
 mod teams;
 mod templates;
