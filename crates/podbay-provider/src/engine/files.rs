@@ -48,6 +48,11 @@ impl Folders {
         Ok(self.root.join(name))
     }
 
+    /// Whether a machine of that name has one: it does from before it is made until after it is gone.
+    pub fn exist(&self, name: &str) -> bool {
+        self.path(name).is_ok_and(|path| path.is_dir())
+    }
+
     /// Makes the folder of a machine that is about to be made, with its files.
     pub async fn make(&self, name: &str, files: &[File]) -> Answer<()> {
         let (folder, files) = (self.path(name)?, files.to_vec());

@@ -17,6 +17,10 @@ pub(super) const START_MAX: Duration = Duration::from_secs(60);
 pub(super) const STOP_EXTRA_MAX: Duration = Duration::from_secs(30);
 /// Removing one, with all that was written in it.
 pub(super) const REMOVE_MAX: Duration = Duration::from_secs(120);
+/// The runtime's own removal of a container that the engine has forgotten.
+pub(super) const RUNTIME_MAX: Duration = Duration::from_secs(10);
+/// From SIGKILL to the end of a process.
+pub(super) const MONITOR_END_MAX: Duration = Duration::from_secs(5);
 /// Making a volume, or removing one with all that is on it.
 pub(super) const VOLUME_MAX: Duration = Duration::from_secs(120);
 /// A whole fetch.

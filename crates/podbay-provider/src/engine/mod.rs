@@ -6,7 +6,8 @@
 //!
 //! The engines are meant to speak one language and do not quite; each difference that bites has
 //! one place: `errors` (what refusals mean), `inspect` (states), `create` (limits, logs), `gpu`
-//! and `cdi` (devices), `service` (Podman without its daemon), `reference` (short image names).
+//! and `cdi` (devices), `service` (Podman without its daemon), `monitor` (what Podman forgets),
+//! `reference` (short image names).
 //!
 //! Every call has a deadline (`limits`). One that runs out of it, or whose connection breaks, has
 //! answered nothing: its outcome is Unknown. Only a connection that never came about is NotSent.
@@ -25,6 +26,7 @@ mod io;
 mod limits;
 mod look;
 mod machine;
+mod monitor;
 mod service;
 mod volume;
 mod yaml;
@@ -39,6 +41,7 @@ use podbay_core::InstallId;
 use podbay_core::disk::VolumeFact;
 use podbay_core::place::HostFacts;
 use podbay_core::pod::{CallError, ImageFact, MachineFact};
+use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -218,11 +221,24 @@ impl Provider for Engine {
 
     async fn machine_inspect(&self, name: &str) -> Answer<Option<MachineFact>> {
         self.folders.path(name)?;
-        inspect::machine(&self.link, &self.settings.install_id, name).await
+        let found = inspect::machine(&self.link, &self.settings.install_id, name).await?;
+        if found.is_some() {
+            return Ok(found);
+        }
+        let ours = name.to_owned();
+        let left = monitor::leftovers(&self.link, move |name| name == ours).await?;
+        Ok(left.first().map(|monitor| monitor.fact(clock::now())))
     }
 
     async fn machine_list(&self) -> Answer<Vec<ListedMachine>> {
-        inspect::machines(&self.link, &self.settings.install_id).await
+        let mut machines = inspect::machines(&self.link, &self.settings.install_id).await?;
+        let known: HashSet<String> = machines.iter().map(|machine| machine.name.clone()).collect();
+        let folders = self.folders.clone();
+        // The folder is this installation's mark on a machine that has no labels any more.
+        let is_left = move |name: &str| !known.contains(name) && folders.exist(name);
+        let left = monitor::leftovers(&self.link, is_left).await?;
+        machines.extend(left.iter().map(|monitor| monitor.listed(clock::now())));
+        Ok(machines)
     }
 
     async fn machine_stop(&self, handle: &str, grace: Duration) -> Answer<()> {
@@ -233,6 +249,7 @@ impl Provider for Engine {
     async fn machine_remove(&self, handle: &str) -> Answer<()> {
         self.folders.path(handle)?;
         machine::remove(&self.link, &self.settings.install_id, handle).await?;
+        monitor::clear(&self.link, handle).await?;
         // After the machine, which has them mounted.
         self.folders.remove(handle).await
     }

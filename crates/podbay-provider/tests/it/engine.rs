@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 const NONROOT: &str = "localhost/podbay/nonroot:latest";
 
-fn ground() -> Ground {
+pub fn ground() -> Ground {
     Ground {
         image: "localhost/podbay/busybox:latest".into(),
         image_absent: "localhost/podbay/there-is-none:latest".into(),
@@ -51,7 +51,8 @@ impl Site {
         folder
     }
 
-    async fn open(name: &str) -> Option<Self> {
+    /// On the engine that is to be tested, if one is.
+    pub async fn open(name: &str) -> Option<Self> {
         if Self::left_out() {
             return None;
         }
@@ -78,6 +79,11 @@ impl Site {
             memory_reserve_gb: 1,
         };
         Self { engine: Arc::new(connect(&settings).await), settings }
+    }
+
+    /// The folder of the engine's own files.
+    pub fn state_dir(&self) -> PathBuf {
+        self.settings.state_dir.clone()
     }
 
     /// Runs `test`, and cleans up whatever it comes to.

@@ -11,6 +11,7 @@ mod conformance;
 mod engine;
 mod fake;
 mod inside;
+mod monitor;
 mod poll;
 mod pull;
 mod registry;

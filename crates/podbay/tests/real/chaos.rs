@@ -3,8 +3,8 @@
 //! process; and the sum of the bills is the sum of the seconds times the price.
 //!
 //! `PODBAY_CHAOS_OPERATIONS` says how many (`cargo xtask chaos`: 1,000), `PODBAY_CRASH_SEED` which, and
-//! `PODBAY_CHAOS_ENGINE` whether the engine's service dies, too: not in every run, because of what it then leaves
-//! behind (docs/invariants.md).
+//! `PODBAY_CHAOS_ENGINE` whether the engine's service dies, too: not in every run, because it takes minutes until
+//! one of its deaths comes at a bad moment.
 
 use crate::crash::Moments;
 use crate::harness::{Real, engine_wanted, until};
@@ -24,6 +24,9 @@ const ENGINE_EVERY: u32 = 35;
 const LIVE_MAX: usize = 8;
 /// Ports of this test alone, so that what is left of them can be told from others'.
 const PORTS: std::ops::RangeInclusive<u16> = 29_000..=29_099;
+
+/// What the server says of a container that the engine has forgotten. Until its last kill, it is counted.
+const FORGOTTEN: &str = "clearing away what Podman has forgotten";
 
 fn operations() -> u32 {
     let given = std::env::var_os("PODBAY_CHAOS_OPERATIONS");
@@ -86,13 +89,13 @@ async fn nothing_is_left_of_a_thousand_operations_and_a_dozen_crashes() {
     let mut moments = Moments::new();
     let mut real = Real::start_with(&format!("[ports]\nfirst = {}\nlast = {}\n", PORTS.start(), PORTS.end()));
     let mut made = Made::default();
-    let (mut kills, mut engines) = (0, 0);
+    let (mut kills, mut engines, mut said) = (0, 0, String::new());
     let engine_dies = std::env::var_os("PODBAY_CHAOS_ENGINE").is_some();
     for number in 1..=operations() {
         operate(&real.client(), &mut moments, &mut made, number).await;
         if number % KILL_EVERY == 0 {
             made.containers.extend(ids(&real).await);
-            real.kill();
+            said += &real.kill();
             real.up();
             kills += 1;
         }
@@ -113,6 +116,7 @@ async fn nothing_is_left_of_a_thousand_operations_and_a_dozen_crashes() {
     clear(&client).await;
     let count = made.containers.len();
     eprintln!("{} operations, {kills} kills, {engines} ends of the engine, {count} containers", operations());
+    eprintln!("cleared away after the engine: {}", said.matches(FORGOTTEN).count());
 
     assert_eq!(real.containers().await, Vec::<serde_json::Value>::new());
     assert_eq!(real.volumes().await, Vec::<serde_json::Value>::new());

@@ -94,12 +94,12 @@ impl Real {
         self.said.take().unwrap().join().unwrap()
     }
 
-    /// kill -9.
-    pub fn kill(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            child.kill().unwrap();
-            child.wait().unwrap();
-        }
+    /// kill -9; all that it has said on stderr.
+    pub fn kill(&mut self) -> String {
+        let Some(mut child) = self.child.take() else { return String::new() };
+        child.kill().unwrap();
+        child.wait().unwrap();
+        self.said.take().unwrap().join().unwrap()
     }
 
     /// kill -9 of the engine's service that the server runs, if it runs one; whether it does.
