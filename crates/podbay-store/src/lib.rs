@@ -11,6 +11,7 @@
 mod account;
 mod audit;
 mod backup;
+mod checkpoint;
 mod disk;
 mod error;
 mod event;

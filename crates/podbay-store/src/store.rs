@@ -1,5 +1,6 @@
 //! The database: opened, migrated, read; writing is in `write`.
 
+use crate::checkpoint::Checkpoints;
 use crate::readers::{Reader, Readers};
 use crate::write::{self, Writer};
 use crate::{Result, StoreError};
@@ -338,13 +339,15 @@ async fn open_sqlite(settings: &Settings, commits: Arc<AtomicU64>) -> Result<Dat
     if let Some(pages) = settings.pages_max {
         options = options.pragma("max_page_count", pages.to_string());
     }
-    let mut connection = options.clone().connect().await?;
+    let writing = options.clone().pragma("wal_autocheckpoint", "0");
+    let mut connection = writing.connect().await?;
     if !settings.read_only {
         sqlx::migrate!().run(&mut connection).await.map_err(migration)?;
     }
-    let readers = options.create_if_missing(false).read_only(true);
-    let readers = Readers::open(readers, settings.readers.max(1)).await?;
-    Ok(Database::Sqlite { readers, writer: Writer::start(connection, commits) })
+    let options = options.create_if_missing(false);
+    let readers = Readers::open(options.clone().read_only(true), settings.readers.max(1)).await?;
+    let checkpoints = (!settings.read_only).then(|| Checkpoints::start(options));
+    Ok(Database::Sqlite { readers, writer: Writer::start(connection, commits, checkpoints) })
 }
 
 /// Makes the file for its owner only, if there is none: it holds the environment of pods. Its

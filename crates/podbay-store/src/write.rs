@@ -4,6 +4,7 @@
 //! opens a transaction, gives each waiting job a savepoint, commits once, and answers only then:
 //! nothing is acknowledged that could still be lost.
 
+use crate::checkpoint::Checkpoints;
 use crate::store::{BoxFuture, Connection, SqliteHandle};
 use crate::{StoreError, Tx};
 use futures_util::FutureExt;
@@ -82,9 +83,14 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    pub(crate) fn start(connection: SqliteConnection, commits: Arc<AtomicU64>) -> Self {
+    /// `checkpoints` is none if nothing is ever written.
+    pub(crate) fn start(
+        connection: SqliteConnection,
+        commits: Arc<AtomicU64>,
+        checkpoints: Option<Checkpoints>,
+    ) -> Self {
         let (sender, receiver) = mpsc::channel(QUEUE_MAX);
-        let task = tokio::spawn(run(connection, receiver, commits));
+        let task = tokio::spawn(run(connection, receiver, commits, checkpoints));
         Self { queue: std::sync::Mutex::new(Some(sender)), task: tokio::sync::Mutex::new(Some(task)) }
     }
 
@@ -121,15 +127,50 @@ impl Writer {
     }
 }
 
-async fn run(connection: SqliteConnection, mut queue: mpsc::Receiver<Box<dyn Job>>, commits: Arc<AtomicU64>) {
+async fn run(
+    connection: SqliteConnection,
+    mut queue: mpsc::Receiver<Box<dyn Job>>,
+    commits: Arc<AtomicU64>,
+    mut checkpoints: Option<Checkpoints>,
+) {
     let mut tx = Tx::new(Connection::Sqlite(SqliteHandle::Writer(Box::new(connection))));
     let mut group = Vec::with_capacity(GROUP_MAX);
     // What a broken transaction left undone is the next group.
-    while !group.is_empty() || queue.recv_many(&mut group, GROUP_MAX).await > 0 {
+    while !group.is_empty() || receive(&mut tx, &mut queue, &mut group, &mut checkpoints).await {
+        let waiting = group.len();
         write_group(&mut tx, &mut group, &commits).await;
+        if let Some(checkpoints) = &mut checkpoints {
+            checkpoints.committed(waiting - group.len());
+        }
+    }
+    if let Some(checkpoints) = checkpoints {
+        checkpoints.close(&mut tx).await;
     }
     if let Connection::Sqlite(SqliteHandle::Writer(connection)) = tx.connection {
         let _ = connection.close().await;
+    }
+}
+
+/// Waits for the next group, and lets checkpoints in before it; false once there is none any more.
+async fn receive(
+    tx: &mut Tx,
+    queue: &mut mpsc::Receiver<Box<dyn Job>>,
+    group: &mut Vec<Box<dyn Job>>,
+    checkpoints: &mut Option<Checkpoints>,
+) -> bool {
+    loop {
+        let asked = async {
+            match checkpoints {
+                Some(checkpoints) => checkpoints.asked().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            // A writer that always has work would never come to it.
+            biased;
+            gap = asked => gap.use_for(tx).await,
+            received = queue.recv_many(group, GROUP_MAX) => return received > 0,
+        }
     }
 }
 

@@ -89,3 +89,77 @@ async fn what_was_acknowledged_is_there_after_the_process_forgot_it() {
     let late = again.write(|tx| Box::pin(async move { tx.event_insert(None, at(1), "x", "").await }));
     assert!(matches!(late.await, Err(StoreError::Unavailable(_))));
 }
+
+/// Nothing longer is waited for in the tests below.
+const WRITES_MAX: i64 = 4_000;
+const MIB: u64 = 1024 * 1024;
+
+/// One event of 100 kB: 25 pages and more.
+async fn write_much(store: &Store, number: i64) {
+    let job = store.write(move |tx| {
+        Box::pin(async move { tx.event_insert(Some(&pod_id(7)), at(number), "much", &"x".repeat(100_000)).await })
+    });
+    job.await.unwrap();
+}
+
+fn log_size(folder: &std::path::Path) -> u64 {
+    folder.join("podbay.db-wal").metadata().map_or(0, |file| file.len())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_write_ahead_log_stays_small_while_much_is_written() {
+    let [db, ..] = &both().await[..] else { panic!("no SQLite") };
+    for number in 0..1_000 {
+        write_much(&db.store, number).await;
+        let size = log_size(db.folder());
+        assert!(size < 80 * MIB, "{size} bytes after {number} writes");
+    }
+    // As after a kill: the file and its log, as they are, opened by another process.
+    let copy = tempfile::tempdir().unwrap();
+    for name in ["podbay.db-wal", "podbay.db"] {
+        std::fs::copy(db.folder().join(name), copy.path().join(name)).unwrap();
+    }
+    db.store.close().await;
+    assert_eq!(log_size(db.folder()), 0, "a file that was closed is whole by itself");
+    for folder in [db.folder(), copy.path()] {
+        let again = Store::open(&Settings::at(folder.join("podbay.db").display().to_string())).await.unwrap();
+        let events = again.reader().await.unwrap().event_list(&pod_id(7), 0, 2_000).await.unwrap();
+        assert_eq!(events.len(), 1_000, "{}", folder.display());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_log_that_a_slow_reader_has_held_back_is_given_up_when_it_ends() {
+    let [db, ..] = &both().await[..] else { panic!("no SQLite") };
+    write_much(&db.store, 0).await;
+    let (end, ended) = tokio::sync::oneshot::channel::<()>();
+    let (begin, begun) = tokio::sync::oneshot::channel();
+    let store = db.store.clone();
+    let slow = tokio::spawn(async move {
+        let read = store.snapshot(|tx| {
+            Box::pin(async move {
+                let before = tx.event_list(&pod_id(7), 0, 2_000).await?.len();
+                begin.send(()).unwrap();
+                ended.await.unwrap();
+                Ok((before, tx.event_list(&pod_id(7), 0, 2_000).await?.len()))
+            })
+        });
+        read.await.unwrap()
+    });
+    begun.await.unwrap();
+    let mut number = 1;
+    while log_size(db.folder()) < 80 * MIB {
+        assert!(number < WRITES_MAX, "a reader is in the way of writes");
+        write_much(&db.store, number).await;
+        number += 1;
+    }
+    end.send(()).unwrap();
+    assert_eq!(slow.await.unwrap(), (1, 1), "a snapshot does not move");
+    while log_size(db.folder()) > 64 * MIB {
+        assert!(number < WRITES_MAX, "the log stays as large as it was");
+        write_much(&db.store, number).await;
+        number += 1;
+    }
+    let events = db.reader().await.event_list(&pod_id(7), 0, 8_000).await.unwrap();
+    assert_eq!(events.len() as i64, number);
+}
