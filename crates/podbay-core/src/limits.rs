@@ -135,6 +135,8 @@ pub const CLAIMS_BATCH: u64 = 100;
 pub const ORPHAN_GRACE: Duration = Duration::from_secs(60);
 /// Between two audits.
 pub const AUDIT_EVERY: Duration = Duration::from_secs(60);
+/// For how long an audit answers those who ask for one: each reads everything.
+pub const AUDIT_KEPT: Duration = Duration::from_secs(1);
 /// How long a reply is kept under its `Idempotency-Key`.
 pub const IDEMPOTENCY_KEPT: Duration = Duration::from_secs(24 * 3600);
 /// Longest `Idempotency-Key`, in bytes.

@@ -109,6 +109,8 @@ pub struct App {
     pub strays: Mutex<BTreeSet<String>>,
     /// What audits have seen.
     pub audit: Mutex<crate::tasks::audit::Memory>,
+    /// The turn to audit: two at a time would take each other's look for a second one.
+    pub audit_turn: Arc<tokio::sync::Mutex<()>>,
     /// What has changed since the SSH keys of running pods were last written.
     pub keys_dirty: Mutex<BTreeSet<KeysOf>>,
     /// Wakes the task that writes them.
@@ -187,6 +189,7 @@ impl App {
             ended: broadcast::channel(ENDED_QUEUE).0,
             strays: Mutex::default(),
             audit: Mutex::default(),
+            audit_turn: Arc::default(),
             keys_dirty: Mutex::default(),
             keys_changed: tokio::sync::Notify::new(),
             tuning: parts.tuning,

@@ -1,7 +1,7 @@
 //! `/api/v1/audit` and `/metrics`, both ours and for the owner of the installation.
 
 use crate::app::{Actor, App, Error, users};
-use crate::tasks::audit::{Audit, audit};
+use crate::tasks::audit::{Audit, recent};
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
@@ -24,7 +24,7 @@ pub(super) async fn report(
     Extension(actor): Caller,
 ) -> Result<Json<AuditReport>, Error> {
     users::owner_only(&app, &actor).await?;
-    let Audit { at, findings, count, trouble } = audit(&app).await?;
+    let Audit { at, findings, count, trouble } = recent(&app).await?;
     let findings = findings.into_iter().map(finding).collect();
     Ok(Json(AuditReport { at: at.to_string(), count, trouble, findings }))
 }

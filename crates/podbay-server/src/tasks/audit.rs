@@ -15,9 +15,16 @@ pub struct Memory {
     /// What stands in the events, and has not been told to be over.
     told: BTreeSet<Finding>,
     audits: u64,
+    last: Option<Audit>,
 }
 
 impl Memory {
+    /// The last audit, if it is young enough to answer one who asks for an audit now.
+    fn recent(&self, now: Timestamp) -> Option<&Audit> {
+        // The clock may have jumped back: how old is it then?
+        self.last.as_ref().filter(|last| last.at <= now && now.since(last.at) < limits::AUDIT_KEPT)
+    }
+
     /// What the last audit has found.
     pub fn told(&self) -> &BTreeSet<Finding> {
         &self.told
@@ -47,6 +54,43 @@ pub struct Audit {
 /// # Errors
 /// The rows cannot be read, or the events not be written.
 pub async fn audit(app: &App) -> Result<Audit, Error> {
+    let _turn = app.audit_turn.lock().await;
+    audit_in_turn(app).await
+}
+
+/// An audit that is hardly older than the question; whoever asks while one is made gets that one. When it
+/// has lived half of its time the next is made already, so that those who ask all the time never wait.
+///
+/// # Errors
+/// As [`audit`].
+pub async fn recent(app: &Arc<App>) -> Result<Audit, Error> {
+    if let Some(last) = last(app) {
+        if app.now().since(last.at) >= limits::AUDIT_KEPT / 2
+            && let Ok(turn) = app.audit_turn.clone().try_lock_owned()
+        {
+            let app = app.clone();
+            tokio::spawn(async move {
+                let _turn = turn;
+                if let Err(error) = audit_in_turn(&app).await {
+                    tracing::warn!(cause = ?error, "audit");
+                }
+            });
+        }
+        return Ok(last);
+    }
+    let _turn = app.audit_turn.lock().await;
+    match last(app) {
+        Some(last) => Ok(last),
+        None => audit_in_turn(app).await,
+    }
+}
+
+fn last(app: &App) -> Option<Audit> {
+    let memory = app.audit.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    memory.recent(app.now()).cloned()
+}
+
+async fn audit_in_turn(app: &App) -> Result<Audit, Error> {
     // The engine before the rows: a machine that is seen has its row by then.
     let sight = sight(app).await;
     let at = app.now();
@@ -70,7 +114,9 @@ pub async fn audit(app: &App) -> Result<Audit, Error> {
         (new, over, memory.audits)
     };
     tell(app, at, new, over).await?;
-    Ok(Audit { at, findings, count, trouble })
+    let audit = Audit { at, findings, count, trouble };
+    app.audit.lock().unwrap_or_else(std::sync::PoisonError::into_inner).last = Some(audit.clone());
+    Ok(audit)
 }
 
 async fn sight(app: &App) -> Result<Sight, String> {

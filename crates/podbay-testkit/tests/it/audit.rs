@@ -1,6 +1,6 @@
 //! The auditor: quiet while all is well, and precise when it is not.
 
-use podbay_core::limits;
+use podbay_core::{Timestamp, limits};
 use podbay_core::mutation::{Mutation, put_in_force};
 use podbay_server::tasks::audit::audit;
 use podbay_testkit::{Client, TestServer};
@@ -92,7 +92,9 @@ async fn the_owner_reads_audits_and_numbers_and_nobody_else_does() {
         (&json!(1), &Value::Null, &json!([]))
     );
     server.world.machine_vanish(&server.row(&id).await.machine_name());
+    server.clock.advance(limits::AUDIT_KEPT);
     owner.get("/api/v1/audit").await.ok();
+    server.clock.advance(limits::AUDIT_KEPT);
     let report = owner.get("/api/v1/audit").await.ok();
     assert_eq!(report["findings"][0]["invariant"], "P4");
     assert_eq!(report["findings"][0]["of"], json!(id));
@@ -106,4 +108,24 @@ async fn the_owner_reads_audits_and_numbers_and_nobody_else_does() {
     ] {
         assert!(numbers.text.lines().any(|other| other == line), "{line} is not in {}", numbers.text);
     }
+}
+
+#[tokio::test]
+async fn many_who_ask_at_once_share_an_audit() {
+    let server = TestServer::new().await;
+    let owner = server.owner().await;
+    let count = async || owner.get("/api/v1/audit").await.ok()["count"].as_u64().unwrap();
+    assert_eq!(tokio::join!(count(), count(), count()), (1, 1, 1));
+    server.clock.advance(limits::AUDIT_KEPT / 2 - std::time::Duration::from_millis(1));
+    assert_eq!((count().await, count().await), (1, 1));
+    // The clock jumps back: nobody knows how old the last one is.
+    let before = server.clock.now();
+    server.clock.set(Timestamp::from_millis(before.as_millis() - 3_600_000));
+    assert_eq!((count().await, count().await), (2, 2));
+    // Its time is half over: it still answers, and the next is made beside it.
+    server.clock.advance(limits::AUDIT_KEPT / 2);
+    assert_eq!(count().await, 2);
+    let turn = server.app.audit_turn.clone().lock_owned().await;
+    drop(turn);
+    assert_eq!(count().await, 3);
 }
