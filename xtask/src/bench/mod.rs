@@ -19,8 +19,8 @@ use crate::sh::{self, Failure, Result};
 use crate::{image, paths, setup};
 use report::Report;
 
-const USAGE: &str = "usage: cargo xtask bench [ssh|http|routes|memory|size|copy] [--runs N]";
-const NAMES: [&str; 7] = ["all", "ssh", "http", "routes", "memory", "size", "copy"];
+const USAGE: &str = "usage: cargo xtask bench [ssh|http|routes|writes|memory|size|copy] [--runs N]";
+const NAMES: [&str; 8] = ["all", "ssh", "http", "routes", "writes", "memory", "size", "copy"];
 
 pub fn main(args: &[String]) -> Result<()> {
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
@@ -37,7 +37,7 @@ pub fn main(args: &[String]) -> Result<()> {
     let is_wanted = |one: &str| name == "all" || name == one;
     let mut report = Report::default();
     setup::programs(setup::What::Bench)?;
-    if !["http", "routes"].contains(&name) {
+    if !["http", "routes", "writes"].contains(&name) {
         build(&["-p", "podbay"])?;
     }
     let measured = measure(&is_wanted, runs.unwrap_or(30).max(1), &mut report);
@@ -50,7 +50,7 @@ fn measure(is_wanted: &dyn Fn(&str) -> bool, runs: usize, report: &mut Report) -
     if is_wanted("size") {
         memory::sizes(report)?;
     }
-    if ["http", "routes"].into_iter().any(is_wanted) {
+    if ["http", "routes", "writes"].into_iter().any(is_wanted) {
         build(&["-p", "podbay-testkit", "--bin", "bench_server"])?;
     }
     if is_wanted("http") {
@@ -58,6 +58,8 @@ fn measure(is_wanted: &dyn Fn(&str) -> bool, runs: usize, report: &mut Report) -
     }
     if is_wanted("routes") {
         routes::measure(report)?;
+    } else if is_wanted("writes") {
+        routes::measure_writes(report)?;
     }
     if ["ssh", "memory", "copy"].into_iter().any(is_wanted) {
         with_engine(is_wanted, runs, report)?;

@@ -40,6 +40,17 @@ pub fn measure(report: &mut Report) -> Result<()> {
             }
         }
     }
+    mixed(&ours, report)
+}
+
+/// The second part alone, on a server of its own.
+pub fn measure_writes(report: &mut Report) -> Result<()> {
+    sh::say(format!("routes that change something: {RATE} requests/s for {MIXED_SECONDS} s, {PODS} pods"));
+    let ours = Ours::start(&paths::own_fresh("bench-writes")?, "routes", PODS)?;
+    mixed(&ours, report)
+}
+
+fn mixed(ours: &Ours, report: &mut Report) -> Result<()> {
     let chains: Vec<&[Value]> = rows(&ours.said, "/writes").iter().map(|chain| rows(chain, "")).collect();
     let mixed = paced(&ours.api, MIXED_SECONDS, |nth| Writer::new(&chains, nth))?;
     for (name, seen) in mixed {
