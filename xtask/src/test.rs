@@ -88,7 +88,9 @@ pub fn chaos(args: &[String]) -> Result<()> {
     setup::programs(setup::What::Test)?;
     let engine = Engine::find()?;
     image::ensure_base(&engine)?;
+    let postgres = Postgres::start()?;
     let mut command = sh::cargo();
+    command.env("PODBAY_TEST_POSTGRES", postgres.url());
     let test = ["test", "--workspace", "--test", "real", "chaos", "--", "--nocapture"];
     command.current_dir(paths::root()).args(test).env("PODBAY_TEST_ENGINE", engine.name());
     command.envs(engine.url().map(|url| ("PODBAY_TEST_ENGINE_URL", url)));

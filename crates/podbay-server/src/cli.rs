@@ -2,7 +2,7 @@
 
 use crate::backup;
 use crate::config::Config;
-use crate::lifecycle;
+use crate::{database, lifecycle};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -75,6 +75,38 @@ pub async fn restore(
         "{} is restored; machines that were made after the backup are told of and left alone\n",
         config.data_dir.display()
     ))
+}
+
+/// Where the database stands, and which servers work on it.
+///
+/// # Errors
+/// It cannot be read.
+pub async fn db_status(data_dir: Option<PathBuf>, file: Option<PathBuf>) -> anyhow::Result<String> {
+    let config = located(data_dir, file)?;
+    database::status(&config).await
+}
+
+/// Applies the migrations of this version, without serving. What to say of it.
+///
+/// # Errors
+/// What is in the way, and why.
+pub async fn db_migrate(data_dir: Option<PathBuf>, file: Option<PathBuf>) -> anyhow::Result<String> {
+    let config = located(data_dir, file)?;
+    database::migrate(&config).await
+}
+
+/// Copies the installation from its SQLite into an empty PostgreSQL. What to say of it.
+///
+/// # Errors
+/// What is in the way, and why.
+pub async fn db_copy(
+    from: Option<&str>,
+    to: &str,
+    data_dir: Option<PathBuf>,
+    file: Option<PathBuf>,
+) -> anyhow::Result<String> {
+    let config = located(data_dir, file)?;
+    database::copy(&config, from, to).await
 }
 
 /// Checks a configuration and says what it means.

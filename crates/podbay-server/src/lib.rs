@@ -9,6 +9,7 @@ mod backup;
 pub mod cli;
 pub mod config;
 pub mod connections;
+mod database;
 pub mod http;
 pub mod lifecycle;
 pub mod reconcile;

@@ -22,11 +22,13 @@ mod invitation;
 mod login;
 mod pod;
 mod readers;
+mod schema;
 mod server;
 mod sharing;
 mod store;
 mod team;
 mod template;
+mod transfer;
 mod usage;
 mod wallet;
 mod write;
@@ -40,9 +42,11 @@ pub use idempotency::KeptReply;
 pub use invitation::Invitation;
 pub use login::Login;
 pub use pod::HistorySort;
+pub use schema::Schema;
 pub use server::Server;
 pub use store::{BoxFuture, Settings, Store, Turnstile, Tx};
 pub use team::{Member, Membership, Team};
+pub use transfer::TABLES;
 pub use wallet::{BillingRow, Credit};
 
 /// A part of a list, and how long the whole is.

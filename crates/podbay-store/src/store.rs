@@ -3,7 +3,7 @@
 use crate::checkpoint::Checkpoints;
 use crate::readers::{Reader, Readers};
 use crate::write::{self, Writer};
-use crate::{Result, StoreError};
+use crate::{Result, StoreError, schema};
 use futures_util::FutureExt;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
@@ -173,7 +173,7 @@ impl Store {
     /// Opens the database, makes it if it is a file that is not there, and migrates it.
     ///
     /// # Errors
-    /// It cannot be opened, or a migration does not fit what is in it.
+    /// It cannot be opened, a migration does not fit what is in it, or this program is too old for it.
     pub async fn open(settings: &Settings) -> Result<Self> {
         let commits = Arc::new(AtomicU64::new(1));
         let database = if settings.url.starts_with("postgres") {
@@ -181,7 +181,9 @@ impl Store {
         } else {
             open_sqlite(settings, commits.clone()).await?
         };
-        Ok(Self { inner: Arc::new(Inner { database, commits }), turnstile: None })
+        let store = Self { inner: Arc::new(Inner { database, commits }), turnstile: None };
+        store.reader().await?.schema().await?.check()?;
+        Ok(store)
     }
 
     /// The same database, all writes of which pass a turnstile: for tests.
@@ -315,7 +317,7 @@ async fn open_postgres(settings: &Settings) -> Result<Database> {
         .connect_with(options)
         .await?;
     if !settings.read_only {
-        sqlx::migrate!().run(&pool).await.map_err(migration)?;
+        schema::migrator().run(&pool).await.map_err(schema::failed)?;
     }
     Ok(Database::Postgres(pool))
 }
@@ -342,7 +344,7 @@ async fn open_sqlite(settings: &Settings, commits: Arc<AtomicU64>) -> Result<Dat
     let writing = options.clone().pragma("wal_autocheckpoint", "0");
     let mut connection = writing.connect().await?;
     if !settings.read_only {
-        sqlx::migrate!().run(&mut connection).await.map_err(migration)?;
+        schema::migrator().run(&mut connection).await.map_err(schema::failed)?;
     }
     let options = options.create_if_missing(false);
     let readers = Readers::open(options.clone().read_only(true), settings.readers.max(1)).await?;
@@ -359,15 +361,5 @@ fn make_private(path: &str) -> Result<()> {
         // SQLite says better what is wrong, and may still be able to read.
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(StoreError::Unavailable(format!("{path}: {error}"))),
-    }
-}
-
-fn migration(error: sqlx::migrate::MigrateError) -> StoreError {
-    match error {
-        sqlx::migrate::MigrateError::Execute(error) => error.into(),
-        sqlx::migrate::MigrateError::VersionMissing(version) => StoreError::Other(format!(
-            "the database was written by a newer podbay (migration {version}); start that version or newer"
-        )),
-        other => StoreError::Other(format!("migrate the database: {other}")),
     }
 }

@@ -5,7 +5,7 @@ use crate::commands::{
     templates, users, wallet,
 };
 #[cfg(feature = "server")]
-use crate::commands::{backup, config, serve};
+use crate::commands::{backup, config, db, serve};
 use crate::failure;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -74,6 +74,10 @@ pub enum Command {
     /// Make the server's data from a backup
     #[cfg(feature = "server")]
     Restore(backup::Backup),
+    /// Look at the server's database, migrate it, copy it to PostgreSQL
+    #[cfg(feature = "server")]
+    #[command(subcommand)]
+    Db(db::Db),
     /// List what can be ordered
     Offers(offers::Offers),
     /// Order, look at, log in to and delete pods

@@ -97,7 +97,9 @@ const MIB: u64 = 1024 * 1024;
 /// One event of 100 kB: 25 pages and more.
 async fn write_much(store: &Store, number: i64) {
     let job = store.write(move |tx| {
-        Box::pin(async move { tx.event_insert(Some(&pod_id(7)), at(number), "much", &"x".repeat(100_000)).await })
+        Box::pin(
+            async move { tx.event_insert(Some(&pod_id(7)), at(number), "much", &"x".repeat(100_000)).await },
+        )
     });
     job.await.unwrap();
 }

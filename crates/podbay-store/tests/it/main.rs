@@ -15,3 +15,4 @@ mod places;
 mod pods;
 mod teams;
 mod templates;
+mod transfer;

@@ -1,7 +1,7 @@
 //! The auditor: quiet while all is well, and precise when it is not.
 
-use podbay_core::{Timestamp, limits};
 use podbay_core::mutation::{Mutation, put_in_force};
+use podbay_core::{Timestamp, limits};
 use podbay_server::tasks::audit::audit;
 use podbay_testkit::{Client, TestServer};
 use serde_json::{Value, json};

@@ -5,6 +5,8 @@ pub mod api_keys;
 pub mod backup;
 #[cfg(feature = "server")]
 pub mod config;
+#[cfg(feature = "server")]
+pub mod db;
 pub mod disks;
 mod doctor;
 pub mod join;
@@ -40,6 +42,8 @@ pub async fn run(cli: Cli, environment: Environment, terminal: &mut Terminal) ->
         Command::Backup(backup) => return backup.make(terminal).await,
         #[cfg(feature = "server")]
         Command::Restore(backup) => return backup.restore(terminal).await,
+        #[cfg(feature = "server")]
+        Command::Db(db) => return db.run(terminal).await,
         Command::Completions { shell } => return completions(shell, terminal),
         other => other,
     };
@@ -62,7 +66,11 @@ pub async fn run(cli: Cli, environment: Environment, terminal: &mut Terminal) ->
         Command::Doctor => doctor::run(&mut context).await,
         Command::Completions { .. } => Ok(()),
         #[cfg(feature = "server")]
-        Command::Serve(_) | Command::Config(_) | Command::Backup(_) | Command::Restore(_) => Ok(()),
+        Command::Serve(_)
+        | Command::Config(_)
+        | Command::Backup(_)
+        | Command::Restore(_)
+        | Command::Db(_) => Ok(()),
     }
 }
 

@@ -25,6 +25,12 @@ const LIVE_MAX: usize = 8;
 /// Ports of this test alone, so that what is left of them can be told from others'.
 const PORTS: std::ops::RangeInclusive<u16> = 29_000..=29_099;
 
+/// Servers that share a database, and between two times that one of them stands still.
+const SERVERS: u32 = 3;
+const PAUSE_EVERY: u32 = 60;
+/// What is left of one test must not be taken for the other's.
+static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 /// What the server says of a container that the engine has forgotten. Until its last kill, it is counted.
 const FORGOTTEN: &str = "clearing away what Podman has forgotten";
 
@@ -81,13 +87,29 @@ async fn operate(client: &Client, moments: &mut Moments, made: &mut Made, number
     }
 }
 
+fn ports() -> String {
+    format!("[ports]\nfirst = {}\nlast = {}\n", PORTS.start(), PORTS.end())
+}
+
+/// The URL of an empty schema of its own on that server.
+fn schema(server: &str) -> String {
+    let schema = format!("c{}", std::process::id());
+    let command = format!("CREATE SCHEMA {schema}");
+    let made = std::process::Command::new("psql").args([server, "--quiet", "--command", &command]).output();
+    let made = made.unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let separator = if server.contains('?') { '&' } else { '?' };
+    format!("{server}{separator}options=-c%20search_path%3D{schema}")
+}
+
 #[tokio::test]
 async fn nothing_is_left_of_a_thousand_operations_and_a_dozen_crashes() {
     if !engine_wanted() {
         return;
     }
+    let _turn = TURN.lock().await;
     let mut moments = Moments::new();
-    let mut real = Real::start_with(&format!("[ports]\nfirst = {}\nlast = {}\n", PORTS.start(), PORTS.end()));
+    let mut real = Real::start_with(&ports());
     let mut made = Made::default();
     let (mut kills, mut engines, mut said) = (0, 0, String::new());
     let engine_dies = std::env::var_os("PODBAY_CHAOS_ENGINE").is_some();
@@ -103,6 +125,68 @@ async fn nothing_is_left_of_a_thousand_operations_and_a_dozen_crashes() {
             engines += 1;
         }
     }
+    eprintln!("{} operations, {kills} kills, {engines} ends of the engine", operations());
+    eprintln!("cleared away after the engine: {}", said.matches(FORGOTTEN).count());
+    nothing_is_left(&real, made).await;
+}
+
+#[tokio::test]
+async fn nothing_is_left_of_three_servers_of_which_one_is_killed_at_a_time() {
+    let Some(postgres) = std::env::var_os("PODBAY_TEST_POSTGRES").filter(|_| engine_wanted()) else {
+        eprintln!(
+            "left out: needs an engine and PostgreSQL; set PODBAY_TEST_ENGINE and PODBAY_TEST_POSTGRES"
+        );
+        return;
+    };
+    let _turn = TURN.lock().await;
+    let mut moments = Moments::new();
+    let database = schema(postgres.to_str().unwrap());
+    let mut real = Real::start_all(SERVERS as usize, Some(database), &ports());
+    let mut made = Made::default();
+    let (mut kills, mut pauses) = (0, 0);
+    for number in 1..=operations() {
+        let nth = moments.below(SERVERS) as usize;
+        operate(&real.client_of(nth), &mut moments, &mut made, number).await;
+        if number % KILL_EVERY == 0 {
+            made.containers.extend(ids(&real).await);
+            let nth = moments.below(SERVERS) as usize;
+            real.kill_nth(nth);
+            // The others work on meanwhile.
+            operate(&real.client_of((nth + 1) % SERVERS as usize), &mut moments, &mut made, number).await;
+            real.up_nth(nth);
+            kills += 1;
+        }
+        if number % PAUSE_EVERY == PAUSE_EVERY / 2 {
+            pause(&real, &mut moments, &mut made, number).await;
+            pauses += 1;
+        }
+    }
+    eprintln!("{} operations, {SERVERS} servers, {kills} kills, {pauses} that stood still", operations());
+    nothing_is_left(&real, made).await;
+}
+
+/// One of the servers stands still, in the middle of whatever it does, until the others have found its lease to
+/// be over and have worked on what it had; then it goes on where it was.
+async fn pause(real: &Real, moments: &mut Moments, made: &mut Made, number: u32) {
+    let nth = moments.below(SERVERS) as usize;
+    let ids = async || {
+        let servers = real.rows().await.server_list().await.unwrap();
+        servers.into_iter().map(|server| server.id).collect::<BTreeSet<_>>()
+    };
+    real.signal(nth, "-STOP");
+    let before = ids().await;
+    until("the lease of the one that stands still is over", Duration::from_secs(60), async || {
+        (!before.is_subset(&ids().await)).then_some(())
+    })
+    .await;
+    for other in (0..SERVERS as usize).filter(|other| *other != nth) {
+        operate(&real.client_of(other), moments, made, number).await;
+    }
+    real.signal(nth, "-CONT");
+}
+
+/// All is deleted, and nothing of it is left anywhere.
+async fn nothing_is_left(real: &Real, mut made: Made) {
     let client = real.client();
     until("every pod is ACTIVE or says why not", Duration::from_secs(180), async || {
         let pods = client.pods_all().await.unwrap();
@@ -112,11 +196,9 @@ async fn nothing_is_left_of_a_thousand_operations_and_a_dozen_crashes() {
         pods.iter().all(|pod| is_done(&pod.status)).then_some(())
     })
     .await;
-    made.containers.extend(ids(&real).await);
+    made.containers.extend(ids(real).await);
     clear(&client).await;
-    let count = made.containers.len();
-    eprintln!("{} operations, {kills} kills, {engines} ends of the engine, {count} containers", operations());
-    eprintln!("cleared away after the engine: {}", said.matches(FORGOTTEN).count());
+    eprintln!("{} containers", made.containers.len());
 
     assert_eq!(real.containers().await, Vec::<serde_json::Value>::new());
     assert_eq!(real.volumes().await, Vec::<serde_json::Value>::new());
@@ -126,7 +208,7 @@ async fn nothing_is_left_of_a_thousand_operations_and_a_dozen_crashes() {
         traces(&made.containers).is_empty().then_some(())
     })
     .await;
-    bills(&real, &client).await;
+    bills(real, &client).await;
     let audit = client.audit().await.unwrap();
     assert_eq!((audit.trouble, audit.findings), (None, Vec::new()));
 }

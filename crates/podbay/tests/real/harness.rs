@@ -31,12 +31,18 @@ fn engine(arguments: &[&str]) -> String {
 /// How the engine lists containers.
 const CONTAINERS: [&str; 4] = ["ps", "--all", "--quiet", "--no-trunc"];
 
-/// A server process and its folder.
+/// A server process.
+struct Server {
+    child: Child,
+    url: String,
+    said: JoinHandle<String>,
+}
+
+/// The folder of an installation and its servers: one, or several if the database is PostgreSQL.
 pub struct Real {
     folder: TempDir,
-    child: Option<Child>,
-    url: String,
-    said: Option<JoinHandle<String>>,
+    servers: Vec<Option<Server>>,
+    database: Option<String>,
 }
 
 impl Real {
@@ -47,31 +53,34 @@ impl Real {
 
     /// A server with an empty folder and more configuration.
     pub fn start_with(config: &str) -> Self {
+        Self::start_all(1, None, config)
+    }
+
+    /// So many servers on one empty folder, and on that PostgreSQL.
+    pub fn start_all(count: usize, database: Option<String>, config: &str) -> Self {
         // Fails only if another test was first.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
-        let config = format!("[engine]\nvcpus = 64\nmemory_gb = 256\ndisk_gb = 1000\n{config}");
+        let named = database.iter().map(|url| format!("database = \"{url}\"\n")).collect::<String>();
+        let config = format!("{named}[engine]\nvcpus = 64\nmemory_gb = 256\ndisk_gb = 1000\n{config}");
         std::fs::write(folder.path().join("podbay.toml"), config).unwrap();
-        let mut real = Self { folder, child: None, url: String::new(), said: None };
-        real.up();
+        let servers = (0..count).map(|_| None).collect();
+        let mut real = Self { folder, servers, database };
+        (0..count).for_each(|nth| real.up_nth(nth));
         real
     }
 
     /// Starts the program again on the same folder.
     pub fn up(&mut self) {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_podbay"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
-            .arg(self.data())
-            .arg("--config")
-            .arg(self.folder.path().join("podbay.toml"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        self.up_nth(0);
+    }
+
+    /// Starts one of the servers again.
+    pub fn up_nth(&mut self, nth: usize) {
+        let mut child = self.program(&self.data()).spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap());
         let mut said = String::new();
-        self.url = loop {
+        let url = loop {
             let start = said.len();
             assert!(log.read_line(&mut said).unwrap() > 0, "the server ended at its start:\n{said}");
             if let Some((_, url)) = said[start..].split_once("is listening on ") {
@@ -79,32 +88,57 @@ impl Real {
             }
         };
         // Perhaps nobody wants the rest, but the pipe must not fill.
-        self.said = Some(std::thread::spawn(move || {
+        let said = std::thread::spawn(move || {
             log.read_to_string(&mut said).unwrap();
             said
-        }));
-        self.child = Some(child);
+        });
+        self.servers[nth] = Some(Server { child, url, said });
+    }
+
+    /// The program, about to serve from that folder.
+    pub fn program(&self, data: &Path) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_podbay"));
+        command.args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]).arg(data);
+        command.arg("--config").arg(self.folder.path().join("podbay.toml"));
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        command
     }
 
     /// Ends it as an owner would; all that it has said on stderr.
     pub fn stop(&mut self) -> String {
-        let mut child = self.child.take().unwrap();
-        assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
-        assert!(child.wait().unwrap().success(), "the end is a clean one");
-        self.said.take().unwrap().join().unwrap()
+        self.stop_nth(0)
+    }
+
+    /// Ends one of the servers as an owner would; all that it has said on stderr.
+    pub fn stop_nth(&mut self, nth: usize) -> String {
+        self.signal(nth, "-TERM");
+        let mut server = self.servers[nth].take().unwrap();
+        assert!(server.child.wait().unwrap().success(), "the end is a clean one");
+        server.said.join().unwrap()
     }
 
     /// kill -9; all that it has said on stderr.
     pub fn kill(&mut self) -> String {
-        let Some(mut child) = self.child.take() else { return String::new() };
-        child.kill().unwrap();
-        child.wait().unwrap();
-        self.said.take().unwrap().join().unwrap()
+        self.kill_nth(0)
+    }
+
+    /// kill -9 of one of the servers; all that it has said on stderr.
+    pub fn kill_nth(&mut self, nth: usize) -> String {
+        let Some(mut server) = self.servers[nth].take() else { return String::new() };
+        server.child.kill().unwrap();
+        server.child.wait().unwrap();
+        server.said.join().unwrap()
+    }
+
+    /// Sends one of the servers a signal, as in `-STOP`.
+    pub fn signal(&self, nth: usize, signal: &str) {
+        let id = self.servers[nth].as_ref().unwrap().child.id().to_string();
+        assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
     }
 
     /// kill -9 of the engine's service that the server runs, if it runs one; whether it does.
     pub fn kill_service(&self) -> bool {
-        let server = self.child.as_ref().unwrap().id();
+        let server = self.servers[0].as_ref().unwrap().child.id();
         let children = std::fs::read_dir(format!("/proc/{server}/task")).unwrap().flatten();
         let children = children.filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
         let children: Vec<String> = children
@@ -128,14 +162,24 @@ impl Real {
 
     /// The owner's client.
     pub fn client(&self) -> Client {
+        self.client_of(0)
+    }
+
+    /// The owner's client, at one of the servers.
+    pub fn client_of(&self, nth: usize) -> Client {
         let key = std::fs::read_to_string(self.data().join("admin.key")).unwrap();
-        Client::new(&self.url, Some(key.trim())).unwrap()
+        Client::new(&self.servers[nth].as_ref().unwrap().url, Some(key.trim())).unwrap()
     }
 
     /// The database, beside the running server.
+    pub async fn store(&self) -> Store {
+        let file = self.data().join("podbay.db").display().to_string();
+        Store::open(&Settings::at(self.database.clone().unwrap_or(file))).await.unwrap()
+    }
+
+    /// What is in it.
     pub async fn rows(&self) -> Tx {
-        let url = self.data().join("podbay.db").display().to_string();
-        Store::open(&Settings::at(url)).await.unwrap().reader().await.unwrap()
+        self.store().await.reader().await.unwrap()
     }
 
     /// Containers of this installation, by the engine's own program.
@@ -164,8 +208,7 @@ impl Real {
 
     async fn listed(&self, list: &[&str]) -> Vec<String> {
         let fresh = podbay_core::InstallId::from_bits(0);
-        let url = self.data().join("podbay.db").display().to_string();
-        let store = Store::open(&Settings::at(url)).await.unwrap();
+        let store = self.store().await;
         let install = store
             .write(move |tx| {
                 Box::pin(async move { tx.install_id(&fresh, podbay_core::Timestamp::EPOCH).await })
@@ -179,9 +222,11 @@ impl Real {
 
 impl Drop for Real {
     fn drop(&mut self) {
-        if let Some(child) = &mut self.child {
-            let _ = Command::new("kill").arg(child.id().to_string()).status();
-            let _ = child.wait();
+        for server in self.servers.iter_mut().flatten() {
+            // One that stands still hears of its end when it goes on.
+            let _ = Command::new("kill").args(["-TERM", &server.child.id().to_string()]).status();
+            let _ = Command::new("kill").args(["-CONT", &server.child.id().to_string()]).status();
+            let _ = server.child.wait();
         }
     }
 }
