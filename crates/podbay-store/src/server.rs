@@ -112,6 +112,14 @@ impl Tx {
         exec!(self, "DELETE FROM servers WHERE lease_until <= $1", now.as_millis())
     }
 
+    /// Deletes the servers of a data folder, with their claims: whoever calls knows that they have ended; how many.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub async fn server_end(&mut self, folder: &str) -> Result<u64> {
+        exec!(self, "DELETE FROM servers WHERE folder = $1", folder)
+    }
+
     /// Gives a pod or a disk to a server, unless another one has it; whether it has it then. A server
     /// without a lease gets nothing.
     ///

@@ -29,7 +29,7 @@ pub enum Share {
     Alone,
     /// It has a lease, as others may have.
     Among,
-    /// It asks for a lease, and has another data folder than the others.
+    /// It asks for a lease, and has another data folder than the others, in which it is alone.
     Elsewhere,
 }
 
@@ -40,7 +40,7 @@ impl Share {
             Self::Only => None,
             Self::Alone => new("folder", true),
             Self::Among => new("folder", false),
-            Self::Elsewhere => new("another folder", false),
+            Self::Elsewhere => new("another folder", true),
         }
     }
 }

@@ -6,7 +6,7 @@
 //! written against the version that it has read (decision 7). So there is no leader, and nobody's clock decides.
 
 use crate::app::{App, Error, KeysOf};
-use podbay_core::{ServerId, Subject, Timestamp, limits};
+use podbay_core::{ServerId, Subject, limits};
 use podbay_store::{Server, Tx};
 use std::collections::{BTreeSet, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -54,7 +54,7 @@ pub struct Beat {
 
 impl Lease {
     /// Of a server on the machine of that `name`. Servers of one database must have the same `folder`; one that
-    /// knows that it `is_alone` need not wait for the leases of those that were there before it.
+    /// knows that it `is_alone` there need not wait for the leases of those that were there before it.
     #[must_use]
     pub fn new(name: String, folder: String, is_alone: bool) -> Self {
         let (mine, hints, hinted) = (Mutex::default(), Mutex::default(), Notify::new());
@@ -269,8 +269,10 @@ async fn join(app: &App, lease: &Lease, beat: &mut Beat) -> Result<ServerId, Err
     let is_alone = lease.is_alone.load(Ordering::SeqCst);
     let joined = app.store.write(move |tx| {
         Box::pin(async move {
-            let over = if is_alone { Timestamp::from_millis(i64::MAX) } else { now };
-            let expired = tx.server_expire(over).await?;
+            let mut expired = tx.server_expire(now).await?;
+            if is_alone {
+                expired += tx.server_end(&server.folder).await?;
+            }
             let others = tx.server_list().await?;
             if let Some(other) = others.iter().find(|other| other.folder != server.folder) {
                 return Err(Error::Conflict(format!(

@@ -7,7 +7,7 @@
 //! one of its deaths comes at a bad moment.
 
 use crate::crash::Moments;
-use crate::harness::{Real, engine_wanted, until};
+use crate::harness::{Real, engine_wanted, postgres, until};
 use crate::openssh::order;
 use podbay_api::client::{Client, HistoryQuery};
 use podbay_api::disks::CreateDisk;
@@ -91,17 +91,6 @@ fn ports() -> String {
     format!("[ports]\nfirst = {}\nlast = {}\n", PORTS.start(), PORTS.end())
 }
 
-/// The URL of an empty schema of its own on that server.
-fn schema(server: &str) -> String {
-    let schema = format!("c{}", std::process::id());
-    let command = format!("CREATE SCHEMA {schema}");
-    let made = std::process::Command::new("psql").args([server, "--quiet", "--command", &command]).output();
-    let made = made.unwrap();
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    let separator = if server.contains('?') { '&' } else { '?' };
-    format!("{server}{separator}options=-c%20search_path%3D{schema}")
-}
-
 #[tokio::test]
 async fn nothing_is_left_of_a_thousand_operations_and_a_dozen_crashes() {
     if !engine_wanted() {
@@ -132,15 +121,9 @@ async fn nothing_is_left_of_a_thousand_operations_and_a_dozen_crashes() {
 
 #[tokio::test]
 async fn nothing_is_left_of_three_servers_of_which_one_is_killed_at_a_time() {
-    let Some(postgres) = std::env::var_os("PODBAY_TEST_POSTGRES").filter(|_| engine_wanted()) else {
-        eprintln!(
-            "left out: needs an engine and PostgreSQL; set PODBAY_TEST_ENGINE and PODBAY_TEST_POSTGRES"
-        );
-        return;
-    };
+    let Some(database) = postgres("chaos").filter(|_| engine_wanted()) else { return };
     let _turn = TURN.lock().await;
     let mut moments = Moments::new();
-    let database = schema(postgres.to_str().unwrap());
     let mut real = Real::start_all(SERVERS as usize, Some(database), &ports());
     let mut made = Made::default();
     let (mut kills, mut pauses) = (0, 0);

@@ -19,6 +19,20 @@ pub fn engine_wanted() -> bool {
     wanted
 }
 
+/// The URL of an empty schema of that name on a PostgreSQL, if there is one; says so if not.
+pub fn postgres(name: &str) -> Option<String> {
+    let Some(server) = std::env::var_os("PODBAY_TEST_POSTGRES") else {
+        eprintln!("left out: needs PostgreSQL; set PODBAY_TEST_POSTGRES");
+        return None;
+    };
+    let (server, schema) = (server.into_string().unwrap(), format!("{name}{}", std::process::id()));
+    let command = format!("CREATE SCHEMA {schema}");
+    let made = Command::new("psql").args([&server, "--quiet", "--command", &command]).output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let separator = if server.contains('?') { '&' } else { '?' };
+    Some(format!("{server}{separator}options=-c%20search_path%3D{schema}"))
+}
+
 /// What the engine's own program says. The variable names it; any other value means Podman.
 fn engine(arguments: &[&str]) -> String {
     let docker = std::env::var_os("PODBAY_TEST_ENGINE").is_some_and(|name| name == "docker");
@@ -60,14 +74,37 @@ impl Real {
     pub fn start_all(count: usize, database: Option<String>, config: &str) -> Self {
         // Fails only if another test was first.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let folder = tempfile::tempdir().unwrap();
-        let named = database.iter().map(|url| format!("database = \"{url}\"\n")).collect::<String>();
-        let config = format!("{named}[engine]\nvcpus = 64\nmemory_gb = 256\ndisk_gb = 1000\n{config}");
-        std::fs::write(folder.path().join("podbay.toml"), config).unwrap();
         let servers = (0..count).map(|_| None).collect();
-        let mut real = Self { folder, servers, database };
+        let mut real = Self { folder: tempfile::tempdir().unwrap(), servers, database };
+        real.configure(config);
         (0..count).for_each(|nth| real.up_nth(nth));
         real
+    }
+
+    fn configure(&self, more: &str) {
+        let named = self.database.iter().map(|url| format!("database = \"{url}\"\n")).collect::<String>();
+        let config = format!("{named}[engine]\nvcpus = 64\nmemory_gb = 256\ndisk_gb = 1000\n{more}");
+        std::fs::write(self.folder.path().join("podbay.toml"), config).unwrap();
+    }
+
+    /// Starts the program again on the same folder, and on another database.
+    pub fn move_to(&mut self, database: String) {
+        self.database = Some(database);
+        self.configure("");
+        self.up();
+    }
+
+    /// Starts one more server.
+    pub fn add(&mut self) {
+        self.servers.push(None);
+        self.up_nth(self.servers.len() - 1);
+    }
+
+    /// Another command of the program, on the folder of the servers.
+    pub fn tool(&self, words: &[&str]) -> std::process::Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_podbay"));
+        command.args(words).arg("--data-dir").arg(self.data());
+        command.arg("--config").arg(self.folder.path().join("podbay.toml")).output().unwrap()
     }
 
     /// Starts the program again on the same folder.

@@ -11,5 +11,6 @@ mod life;
 mod members;
 mod notebook;
 mod openssh;
+mod replicas;
 mod restart;
 mod start;
