@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 /// Pages (of 4 KiB) in the log that are moved together. A move makes the commits beside it wait for the
 /// disk longer, so there are to be few.
-const MOVE_PAGES: i64 = 4_000;
+const MOVE_PAGES: i64 = 8_000;
 /// What the writer may be asked to move: a few milliseconds for everybody who waits.
 const GAP_PAGES: i64 = 256;
 /// Pages at which writes wait for readers: 64 MiB. A reader keeps everything in the log that was written
