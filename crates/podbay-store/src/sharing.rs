@@ -1,9 +1,16 @@
 //! Whose SSH keys are in which pod.
 
 use crate::pod::{Lines, lines, pods};
-use crate::{Result, SshKeyRecord, Tx, all, exec, opt};
+use crate::{IN_LISTS, Result, SshKeyRecord, Tx, all, exec, in_list, in_lists, opt, placeholders};
 use podbay_core::pod::{Pod, Sharing};
 use podbay_core::{PodId, SshKeyId, TeamId, UserId};
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+static CHOSEN_OF_PODS: LazyLock<[String; 2]> = LazyLock::new(|| {
+    let sql = "SELECT pod_id, ssh_key_id FROM pod_keys WHERE pod_id IN (IDS)";
+    IN_LISTS.map(|size| sql.replace("IDS", &placeholders(1, size)))
+});
 
 impl Tx {
     /// Writes with whom a pod that has just been added is shared.
@@ -36,31 +43,48 @@ impl Tx {
         Ok(())
     }
 
-    /// The SSH keys that a pod lets in now, oldest first: of its maker (all of them, or the chosen one), or, for a
-    /// team's pod, of those members who made it or whom it is shared with.
+    /// The SSH keys that each of those pods lets in now, oldest first: of its maker (all of them, or the chosen
+    /// one), or, for a team's pod, of those members who made it or whom it is shared with.
     ///
     /// # Errors
     /// The database refuses.
-    pub async fn ssh_key_list_of_pod(&mut self, pod: &Pod) -> Result<Vec<SshKeyRecord>> {
-        let mut keys = if pod.team_id.is_none() {
-            self.ssh_key_all(&pod.user_id).await?
-        } else {
-            let rows = all!(
-                self,
-                crate::account::SshKeyRow,
-                "SELECT k.* FROM pods p JOIN team_members m ON m.team_id = p.team_id \
-                 JOIN ssh_keys k ON k.user_id = m.user_id WHERE p.id = $1 AND (m.user_id = p.user_id \
-                 OR p.shared_with_team OR m.user_id IN (SELECT user_id FROM pod_members WHERE pod_id = p.id)) \
-                 ORDER BY k.created_at, k.id",
-                pod.id.as_str()
-            )?;
-            rows.into_iter().map(SshKeyRecord::from).collect()
-        };
-        let sql = "SELECT ssh_key_id FROM pod_keys WHERE pod_id = $1";
-        if let Some((chosen,)) = opt!(self, (String,), sql, pod.id.as_str())? {
-            keys.retain(|key| key.user_id != pod.user_id || key.id.as_str() == chosen);
+    pub async fn ssh_keys_of_pods(&mut self, pods: &[Pod]) -> Result<Vec<Vec<SshKeyRecord>>> {
+        let mut chosen: HashMap<String, String> = HashMap::new();
+        for (size, ids) in in_lists(pods.iter().map(|pod| pod.id.as_str()).collect()) {
+            let rows = in_list!(self, (String, String), fetch_all, &CHOSEN_OF_PODS[size], [], ids)?;
+            chosen.extend(rows);
         }
-        Ok(keys)
+        let mut of_users: HashMap<&UserId, Vec<SshKeyRecord>> = HashMap::new();
+        let mut all = Vec::with_capacity(pods.len());
+        for pod in pods {
+            let mut keys = if pod.team_id.is_some() {
+                self.ssh_keys_of_team_pod(&pod.id).await?
+            } else if let Some(keys) = of_users.get(&pod.user_id) {
+                keys.clone()
+            } else {
+                let keys = self.ssh_key_all(&pod.user_id).await?;
+                of_users.insert(&pod.user_id, keys.clone());
+                keys
+            };
+            if let Some(chosen) = chosen.get(pod.id.as_str()) {
+                keys.retain(|key| key.user_id != pod.user_id || key.id.as_str() == chosen);
+            }
+            all.push(keys);
+        }
+        Ok(all)
+    }
+
+    async fn ssh_keys_of_team_pod(&mut self, pod: &PodId) -> Result<Vec<SshKeyRecord>> {
+        let rows = all!(
+            self,
+            crate::account::SshKeyRow,
+            "SELECT k.* FROM pods p JOIN team_members m ON m.team_id = p.team_id \
+             JOIN ssh_keys k ON k.user_id = m.user_id WHERE p.id = $1 AND (m.user_id = p.user_id \
+             OR p.shared_with_team OR m.user_id IN (SELECT user_id FROM pod_members WHERE pod_id = p.id)) \
+             ORDER BY k.created_at, k.id",
+            pod.as_str()
+        )?;
+        Ok(rows.into_iter().map(SshKeyRecord::from).collect())
     }
 
     /// All live pods that may hold SSH keys of a user: a pod that does is among them.

@@ -23,8 +23,8 @@ pub(super) async fn all(app: &App, pod: &Pod, image: &ImageFact) -> Result<Vec<F
     let mut files = vec![
         File { name: "config.json", bytes: config.to_string().into_bytes() },
         File { name: "host_key", bytes: host_key(&app.host_key_secret, &pod.id)?.into_bytes() },
-        authorized_keys(app, pod).await?,
     ];
+    files.extend(authorized_keys(app, std::slice::from_ref(pod)).await?);
     if let Some(hash) = &pod.spec.jupyter {
         // The second name is that of newer versions; each ignores what it does not know.
         let config = serde_json::json!({
@@ -49,11 +49,14 @@ fn jupyter_service() -> serde_json::Value {
     })
 }
 
-/// The keys that the pod lets in now.
-pub(crate) async fn authorized_keys(app: &App, pod: &Pod) -> Result<File, Error> {
-    let keys = app.store.reader().await?.ssh_key_list_of_pod(pod).await?;
-    let lines: String = keys.iter().map(|key| format!("{}\n", key.public_key)).collect();
-    Ok(File { name: "authorized_keys", bytes: lines.into_bytes() })
+/// The keys that each of the pods lets in now.
+pub(crate) async fn authorized_keys(app: &App, pods: &[Pod]) -> Result<Vec<File>, Error> {
+    let all = app.store.reader().await?.ssh_keys_of_pods(pods).await?;
+    let file = |keys: Vec<podbay_store::SshKeyRecord>| {
+        let lines: String = keys.iter().map(|key| format!("{}\n", key.public_key)).collect();
+        File { name: "authorized_keys", bytes: lines.into_bytes() }
+    };
+    Ok(all.into_iter().map(file).collect())
 }
 
 /// A pod's SSH host key: a function of the installation's secret and the pod's id, so that it

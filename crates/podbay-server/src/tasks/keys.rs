@@ -8,9 +8,15 @@ use crate::app::{App, Error, KeysOf};
 use crate::reconcile::files;
 use podbay_core::PodId;
 use podbay_core::pod::{Pod, Resource};
+use podbay_provider::File;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// Pods whose keys are read together: who has many pods has the same keys in most of them.
+const READ_TOGETHER: usize = 100;
+/// Longest rest after all that was marked has been served.
+const REST_MAX: Duration = Duration::from_secs(1);
 
 /// Pods served and marks left.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,13 +42,16 @@ pub async fn distribute(app: &App) -> Distributed {
         }
     }
     let mut done = 0;
-    for (id, pod) in pods {
+    let pods: Vec<Pod> = pods.into_values().collect();
+    for some in pods.chunks(READ_TOGETHER) {
         // One pod that cannot be reached must not keep a revoked key in the others.
-        match serve(app, &pod).await {
-            Ok(()) => done += 1,
-            Err(error) => {
-                tracing::warn!(pod = %id, cause = ?error, "SSH keys");
-                left.push(KeysOf::Pod(id));
+        for (pod, served) in some.iter().zip(serve(app, some).await) {
+            match served {
+                Ok(()) => done += 1,
+                Err(error) => {
+                    tracing::warn!(pod = %pod.id, cause = ?error, "SSH keys");
+                    left.push(KeysOf::Pod(pod.id.clone()));
+                }
             }
         }
     }
@@ -65,25 +74,44 @@ async fn concerned(app: &App, mark: &KeysOf) -> Result<Vec<Pod>, Error> {
     Ok(pods)
 }
 
-/// Until what was written is what the rows say: another server may have written what it had read before.
-async fn serve(app: &App, pod: &Pod) -> Result<(), Error> {
-    let mut file = files::authorized_keys(app, pod).await?;
+/// Writes the keys of those pods. Where other servers write, too, until what was written is what the rows say
+/// now: another one may have written what it had read before.
+async fn serve(app: &App, pods: &[Pod]) -> Vec<Result<(), Error>> {
+    let mut served: Vec<Result<(), Error>> = pods.iter().map(|_| Ok(())).collect();
+    let mut written: Vec<Option<File>> = pods.iter().map(|_| None).collect();
     loop {
-        let put = app.provider.files_put(&pod.machine_name(), std::slice::from_ref(&file)).await;
-        put.map_err(|error| Error::Unavailable(error.to_string()))?;
-        let now = files::authorized_keys(app, pod).await?;
-        if now == file {
-            return Ok(());
+        let files = match files::authorized_keys(app, pods).await {
+            Ok(files) => files,
+            Err(error) => {
+                let failed = |_| Err(Error::Unavailable(error.to_string()));
+                return pods.iter().map(failed).collect();
+            }
+        };
+        let mut is_done = true;
+        for (nth, file) in files.into_iter().enumerate() {
+            if written[nth].as_ref() == Some(&file) {
+                continue;
+            }
+            let put = app.provider.files_put(&pods[nth].machine_name(), std::slice::from_ref(&file)).await;
+            served[nth] = put.map_err(|error| Error::Unavailable(error.to_string()));
+            written[nth] = Some(file);
+            is_done = false;
         }
-        file = now;
+        if is_done || app.lease.is_none() {
+            return served;
+        }
     }
 }
 
-/// Serves for ever, woken by changes.
+/// Serves for ever, woken by changes. After each time it rests as long as that took: an account with a
+/// thousand pods whose keys change all the time must not be all that this machine does.
 pub async fn run(app: Arc<App>) {
     loop {
         let changed = app.keys_changed.notified();
-        if distribute(&app).await.left > 0 {
+        let begin = tokio::time::Instant::now();
+        let left = distribute(&app).await.left;
+        tokio::time::sleep(begin.elapsed().min(REST_MAX)).await;
+        if left > 0 {
             // What is new need not wait for what has failed.
             let _ = tokio::time::timeout(Duration::from_secs(1), changed).await;
         } else {

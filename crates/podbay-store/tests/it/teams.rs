@@ -187,7 +187,7 @@ async fn lists_have_what_is_personal_and_what_is_of_ones_teams() {
 }
 
 async fn keys(db: &Db, pod: &Pod) -> Vec<u128> {
-    let keys = db.reader().await.ssh_key_list_of_pod(pod).await.unwrap();
+    let keys = db.reader().await.ssh_keys_of_pods(std::slice::from_ref(pod)).await.unwrap().remove(0);
     keys.iter().map(|key| key.name.parse().unwrap()).collect()
 }
 
@@ -231,6 +231,9 @@ async fn keys_follow_sharing_and_membership() {
         assert_eq!(keys(&db, &own).await, [2], "{}: seen by all, entered by its maker", db.kind);
         assert_eq!(keys(&db, &all).await, [1, 2, 3], "{}", db.kind);
         assert_eq!(keys(&db, &some).await, [2, 3], "{}", db.kind);
+        let pods = [personal.clone(), own.clone(), personal.clone(), some.clone()];
+        let together = db.reader().await.ssh_keys_of_pods(&pods).await.unwrap();
+        assert_eq!(together.iter().map(Vec::len).collect::<Vec<_>>(), [1, 1, 1, 2], "{}", db.kind);
 
         db.write(|tx| {
             Box::pin(async move { tx.pod_choose_ssh_key(&pod_id(1), &SshKeyId::from_bits(9)).await })
