@@ -28,8 +28,8 @@ pub(super) async fn insert(tx: &mut Tx, user: &User, key: &ApiKeyRecord) -> Resu
     tx.user_names_lock().await?;
     let looks = |name: &str| skeleton(name).collect::<String>();
     let look = looks(&user.name);
-    if let Some(other) = tx.user_list().await?.into_iter().find(|other| looks(&other.name) == look) {
-        let text = format!("this user name looks like {}, which is taken; choose another", other.name);
+    if let Some(other) = tx.user_names().await?.into_iter().find(|other| looks(other) == look) {
+        let text = format!("this user name looks like {other}, which is taken; choose another");
         return Err(Error::Conflict(text));
     }
     tx.user_insert(user).await?;

@@ -101,16 +101,29 @@ pub async fn credit_add(
 ) -> Result<(Credit, Micros), Error> {
     users::owner_only(app, actor).await?;
     let (now, id, made_by) = (app.now(), app.chance.credit_id(), actor.user.clone());
+    let owed = owed(app, payee.clone(), &made_by, now).await?;
     let added = app.write_once(actor, move |tx| {
         Box::pin(async move {
             let owner = payee_find(tx, payee, &made_by).await?;
             let credit = Credit { id, owner, amount, note, made_by, created_at: now };
             tx.credit_insert(&credit).await?;
-            let left = balance(tx, &credit.owner, now).await?;
-            Ok::<_, Error>((credit, left))
+            let left = tx.credit_sum(&credit.owner).await?.0.saturating_sub(owed.0);
+            Ok::<_, Error>((credit, Micros(left)))
         })
     });
     added.await
+}
+
+/// What is billed by `now`. Summed before the credit is written: nobody else may write meanwhile, and a
+/// long bill takes its time.
+async fn owed(app: &App, payee: Payee, caller: &UserId, now: Timestamp) -> Result<Micros, Error> {
+    let mut tx = app.store.reader().await?;
+    match payee_find(&mut tx, payee, caller).await {
+        Ok(owner) => Ok(billed(&tx.usage_by_price(&owner, now).await?)),
+        // Nobody's wallet: to be told by the write, unless it answers a repeated call.
+        Err(Error::Invalid(_)) => Ok(Micros(0)),
+        Err(error) => Err(error),
+    }
 }
 
 async fn payee_find(tx: &mut Tx, payee: Payee, caller: &UserId) -> Result<Owner, Error> {

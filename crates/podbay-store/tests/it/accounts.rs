@@ -27,6 +27,9 @@ async fn users_are_found_and_their_names_are_unique() {
         let ada = tx.user_get(&user(1)).await.unwrap().unwrap();
         assert_eq!(tx.user_find_by_name("user 1").await.unwrap(), Some(ada.clone()));
         assert_eq!(tx.user_list().await.unwrap().len(), 2);
+        let mut names = tx.user_names().await.unwrap();
+        names.sort_unstable();
+        assert_eq!(names, ["user 1", "user 2"], "{}", db.kind);
         assert_eq!(tx.user_get(&user(9)).await.unwrap(), None);
         let twin = podbay_store::User { id: user(3), ..ada };
         let refused = db.write(move |tx| Box::pin(async move { tx.user_insert(&twin).await })).await;
