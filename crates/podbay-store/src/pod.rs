@@ -36,7 +36,7 @@ macro_rules! line {
 }
 
 /// Between two lines. It can stand nowhere in JSON, not even as a space.
-const SEPARATOR: char = '\x1e';
+pub(crate) const SEPARATOR: char = '\x1e';
 
 /// What [`line!`] has, in its order.
 const COLUMNS: [&str; 22] = [
@@ -95,27 +95,43 @@ macro_rules! seen {
 
 pub(crate) use seen;
 
-/// `$2` rows after the first `$3` that the user `$1` sees, as one text, and how many there are in all.
-/// Chosen within the index, and read then: rows are large, and those that are not on the page need not
-/// be touched.
+/// `$2` rows after the first `$3` that the user `$1` sees, as one text, and how many there are in all; and
+/// the same of one owner `$1`, whose index has the order already: who sees several owners' has all of them
+/// sorted. Chosen within the index, and read then: rows are large, and those that are not on the page need
+/// not be touched.
 macro_rules! page {
     ($state:literal, $order:literal) => {
+        [page!($state, $order, seen!()), page!($state, $order, "owner_id = $1")]
+    };
+    ($state:literal, $order:literal, $whose:expr) => {
         concat!(
             "SELECT string_agg(line, '\x1e'), (SELECT COUNT(*) FROM pods WHERE ",
             $state,
             " AND ",
-            seen!(),
+            $whose,
             ") FROM (SELECT ",
             line!(),
             " AS line FROM pods WHERE id IN (SELECT id FROM pods WHERE ",
             $state,
             " AND ",
-            seen!(),
+            $whose,
             " ORDER BY ",
             $order,
             " LIMIT $2 OFFSET $3) ORDER BY ",
             $order,
             ") AS page"
+        )
+    };
+}
+
+/// Owners of what the user `$1` sees: two of them stand for several.
+macro_rules! owners {
+    ($state:literal) => {
+        concat!(
+            "SELECT owner FROM (SELECT $1 AS owner UNION ALL SELECT team_id FROM team_members WHERE user_id = $1) \
+             AS owners WHERE EXISTS (SELECT 1 FROM pods WHERE owner_id = owner AND ",
+            $state,
+            ") LIMIT 2"
         )
     };
 }
@@ -175,6 +191,16 @@ impl<'l> Visitor<'l> for &mut Begins<'l> {
         }
         Ok(())
     }
+}
+
+/// The place of each id among those ids.
+pub(crate) fn in_order(ids: &[PodId]) -> HashMap<&str, usize> {
+    let mut order = HashMap::with_capacity(ids.len());
+    for id in ids {
+        let next = order.len();
+        order.entry(id.as_str()).or_insert(next);
+    }
+    order
 }
 
 fn optional_json<T: Serialize>(value: &Option<T>) -> Result<Option<String>> {
@@ -249,16 +275,7 @@ impl Tx {
     /// The database refuses.
     pub async fn pod_list_live(&mut self, user: &UserId, offset: u64, limit: u64) -> Result<Page<Pod>> {
         let sql = page!("terminated_at IS NULL", "created_at DESC, id DESC");
-        paged(opt!(self, Paged, sql, user.as_str(), bound(limit), bound(offset))?)
-    }
-
-    /// All live pods that a user sees, newest first.
-    ///
-    /// # Errors
-    /// The database refuses.
-    pub async fn pod_list_live_of_user(&mut self, user: &UserId) -> Result<Vec<Pod>> {
-        let sql = lines!("WHERE terminated_at IS NULL AND ", seen!(), " ORDER BY created_at DESC, id DESC");
-        pods(opt!(self, Lines, sql, user.as_str())?)
+        self.pod_page(user, owners!("terminated_at IS NULL"), sql, offset, limit).await
     }
 
     /// The live pods that a user sees among those ids, in the order of the ids, each once.
@@ -266,11 +283,7 @@ impl Tx {
     /// # Errors
     /// The database refuses.
     pub async fn pod_list_by_ids(&mut self, user: &UserId, ids: &[PodId]) -> Result<Vec<Pod>> {
-        let mut order: HashMap<&str, usize> = HashMap::with_capacity(ids.len());
-        for id in ids {
-            let next = order.len();
-            order.entry(id.as_str()).or_insert(next);
-        }
+        let order = in_order(ids);
         let mut found = Vec::with_capacity(order.len());
         for (size, ids) in in_lists(order.keys().copied().collect()) {
             let row = in_list!(self, Lines, fetch_optional, &BY_IDS[size], [user.as_str()], ids)?;
@@ -300,7 +313,24 @@ impl Tx {
             (HistorySort::CreatedAt, true) => page!("terminated_at IS NOT NULL", "created_at DESC, id DESC"),
             (HistorySort::CreatedAt, false) => page!("terminated_at IS NOT NULL", "created_at, id"),
         };
-        paged(opt!(self, Paged, sql, user.as_str(), bound(limit), bound(offset))?)
+        self.pod_page(user, owners!("terminated_at IS NOT NULL"), sql, offset, limit).await
+    }
+
+    async fn pod_page(
+        &mut self,
+        user: &UserId,
+        owners: &'static str,
+        [of_several, of_one]: [&'static str; 2],
+        offset: u64,
+        limit: u64,
+    ) -> Result<Page<Pod>> {
+        let owners = all!(self, (String,), owners, user.as_str())?;
+        let (sql, whose) = match &owners[..] {
+            [] => return Ok(Page { items: Vec::new(), total: 0 }),
+            [(only,)] => (of_one, only.as_str()),
+            _ => (of_several, user.as_str()),
+        };
+        paged(opt!(self, Paged, sql, whose, bound(limit), bound(offset))?)
     }
 
     /// Writes what the reconciler owns of a pod, if nobody has since `expected`; whether it did.

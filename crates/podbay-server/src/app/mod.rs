@@ -119,6 +119,8 @@ pub struct App {
     pub tuning: Tuning,
     /// Rendered replies, kept until the next write.
     pub replies: crate::http::Cache,
+    /// Rendered rows of the status call, kept until the pod's row changes.
+    pub status_rows: crate::http::StatusRows,
     /// How often callers have called.
     pub limits: crate::http::Limits,
     /// Calls with a key of the caller's that are being answered.
@@ -194,6 +196,7 @@ impl App {
             keys_changed: tokio::sync::Notify::new(),
             tuning: parts.tuning,
             replies: crate::http::Cache::default(),
+            status_rows: crate::http::StatusRows::default(),
             limits: crate::http::Limits::default(),
             flights: once::Flights::default(),
             me: me.clone(),

@@ -15,7 +15,7 @@ use podbay_core::template::{Template, merge_env};
 use podbay_core::usage::{Total, total};
 use podbay_core::{PodId, SshKeyId, Subject, Timestamp, UserId, limits};
 use podbay_provider::Logs;
-use podbay_store::{Event, HistorySort, Page, Tx};
+use podbay_store::{Event, HistorySort, Page, PodMark, Tx};
 use std::collections::HashMap;
 
 /// A pod that was just ordered, and its disks.
@@ -284,21 +284,30 @@ pub async fn pod_list(app: &App, actor: &Actor, offset: u64, limit: u64) -> Resu
     Ok(app.store.reader().await?.pod_list_live(&actor.user, offset, limit).await?)
 }
 
-/// The live pods that the caller sees among `ids`; all of them if `ids` is empty. Unknown ones are left out.
+/// The marks of the live pods that the caller sees among `ids`; all of them if `ids` is empty. Unknown ones
+/// are left out.
 ///
 /// # Errors
 /// [`Error::Invalid`] for more ids than one call may name.
-pub async fn pod_status(app: &App, actor: &Actor, ids: &[String]) -> Result<Vec<Pod>, Error> {
+pub async fn pod_marks(app: &App, actor: &Actor, ids: &[String]) -> Result<Vec<(PodId, PodMark)>, Error> {
     if ids.len() > limits::STATUS_IDS_MAX {
         let text = format!("at most {} ids in one call; this has {}", limits::STATUS_IDS_MAX, ids.len());
         return Err(Error::field("query.pod_ids", text));
     }
     let mut tx = app.store.reader().await?;
     if ids.is_empty() {
-        return Ok(tx.pod_list_live_of_user(&actor.user).await?);
+        return Ok(tx.pod_marks(&actor.user).await?);
     }
     let known: Vec<PodId> = ids.iter().filter_map(|id| PodId::parse(id)).collect();
-    Ok(tx.pod_list_by_ids(&actor.user, &known).await?)
+    Ok(tx.pod_marks_by_ids(&actor.user, &known).await?)
+}
+
+/// The live pods that the caller sees among those.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn pod_list_by_ids(app: &App, actor: &Actor, ids: &[PodId]) -> Result<Vec<Pod>, Error> {
+    Ok(app.store.reader().await?.pod_list_by_ids(&actor.user, ids).await?)
 }
 
 /// One live pod that the caller sees.

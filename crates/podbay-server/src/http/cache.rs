@@ -58,16 +58,27 @@ pub(super) async fn cached<T: Serialize>(
     uri: &Uri,
     make: impl Future<Output = Result<T, Error>>,
 ) -> Result<Response, Error> {
+    let rendered = async {
+        let value = make.await?;
+        serde_json::to_vec(&value).map_err(|error| Error::Internal(format!("render a reply: {error}")))
+    };
+    cached_bytes(app, user, uri, rendered).await
+}
+
+/// The same for a reply that is made as JSON text.
+pub(super) async fn cached_bytes(
+    app: &App,
+    user: &UserId,
+    uri: &Uri,
+    make: impl Future<Output = Result<Vec<u8>, Error>>,
+) -> Result<Response, Error> {
     let version = app.store.version();
     let call = uri.path_and_query().map_or("", |call| call.as_str());
     let keeps = app.store.is_single_writer();
     if keeps && let Some(bytes) = app.replies.get(version, user, call) {
         return Ok(json_bytes(bytes));
     }
-    let value = make.await?;
-    let bytes =
-        serde_json::to_vec(&value).map_err(|error| Error::Internal(format!("render a reply: {error}")))?;
-    let bytes = Bytes::from(bytes);
+    let bytes = Bytes::from(make.await?);
     if keeps && bytes.len() <= REPLY_BYTES_MAX {
         app.replies.put(version, user, call, bytes.clone());
     }

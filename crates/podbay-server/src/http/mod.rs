@@ -26,6 +26,7 @@ mod pods;
 mod reply;
 mod skypilot;
 mod ssh_keys;
+mod status_rows;
 mod teams;
 mod templates;
 mod users;
@@ -34,6 +35,7 @@ mod view;
 pub use cache::Cache;
 pub use contract::{contract, contract_text};
 pub use limit::{Class, Limits, Policy};
+pub use status_rows::StatusRows;
 
 use crate::app::{App, Error};
 use axum::Router;

@@ -1,10 +1,10 @@
 //! `/api/v1/pods`.
 
 use super::body::Body;
-use super::cache::cached;
+use super::cache::{cached, cached_bytes};
 use super::params::{Id, Params};
 use super::reply::kept;
-use super::view;
+use super::{status_rows, view};
 use crate::app::once::Replay;
 use crate::app::{Actor, App, Error, disks, pods};
 use axum::extract::State;
@@ -59,9 +59,9 @@ pub(super) async fn status(
     Extension(actor): Caller,
     uri: Uri,
 ) -> Result<Response, Error> {
-    cached(&app, &actor.user, &uri, async {
-        let pods = pods::pod_status(&app, &actor, &Params::of(&uri).all("pod_ids")).await?;
-        Ok(Data::of(pods.iter().map(|pod| view::status(&app, pod)).collect::<Vec<_>>()))
+    cached_bytes(&app, &actor.user, &uri, async {
+        let marks = pods::pod_marks(&app, &actor, &Params::of(&uri).all("pod_ids")).await?;
+        status_rows::render(&app, &actor, &marks).await
     })
     .await
 }

@@ -4,7 +4,7 @@ use crate::harness::{Db, at, both, host, pod, pod_id, user};
 use podbay_core::pod::{Desired, Failure, FailureCode, MachineFact, MachinePhase, Pod, Resource};
 use podbay_core::usage::{UsageState, total};
 use podbay_core::{Micros, PodId};
-use podbay_store::HistorySort;
+use podbay_store::{HistorySort, PodMark};
 
 async fn insert(db: &Db, pods: Vec<Pod>) {
     db.write(move |tx| {
@@ -113,7 +113,9 @@ async fn lists_are_of_one_user_and_stable() {
             paged.extend(tx.pod_list_live(&user(1), offset, 7).await.unwrap().items);
         }
         assert_eq!(paged, live.items);
-        assert_eq!(tx.pod_list_live_of_user(&user(1)).await.unwrap(), live.items);
+        let marked = |pod: &Pod| (pod.id.clone(), PodMark::of(pod));
+        let marks: Vec<_> = live.items.iter().map(marked).collect();
+        assert_eq!(tx.pod_marks(&user(1)).await.unwrap(), marks, "{}", db.kind);
         assert_eq!(tx.pod_list_on_host(&host()).await.unwrap().len(), 31);
         assert_eq!(tx.pod_live_ids().await.unwrap().len(), 31);
 
@@ -122,6 +124,8 @@ async fn lists_are_of_one_user_and_stable() {
             tx.pod_list_by_ids(&user(1), &ids).await.unwrap().into_iter().map(|pod| pod.id).collect();
         let expected: Vec<PodId> = [40, 12, 11].into_iter().chain(13..=38).map(pod_id).collect();
         assert_eq!(found, expected, "{}: live ones of the user, in the asked order, once", db.kind);
+        let marks = tx.pod_marks_by_ids(&user(1), &ids).await.unwrap();
+        assert_eq!(marks.into_iter().map(|(id, _)| id).collect::<Vec<_>>(), expected, "{}", db.kind);
 
         let ended = async |tx: &mut podbay_store::Tx, sort, descending| {
             let page = tx.pod_list_history(&user(1), sort, descending, 0, 3).await.unwrap();
