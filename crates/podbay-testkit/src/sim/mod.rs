@@ -25,10 +25,12 @@ use crate::{Client, TestServer};
 use check::Watchbook;
 use draw::Draw;
 use podbay_core::Timestamp;
+use podbay_core::audit::Books;
 use podbay_core::mutation::{self, Mutation};
 use podbay_provider::fake::Swarm;
 use servers::Servers;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Moves of the safety phase.
@@ -166,6 +168,8 @@ struct Run {
     /// Disks that were accepted, and, once seen ready, which volume theirs is.
     disks: BTreeMap<String, Option<u64>>,
     book: Watchbook,
+    /// The books as they were read last, and the version of the store before.
+    kept: Option<(u64, Arc<Books>)>,
     trace: Vec<String>,
     moves: Vec<u64>,
     summary: Summary,
@@ -196,6 +200,7 @@ pub async fn run_without(seed: u64, without: &Without) -> Result<Summary, Box<Vi
         pods: BTreeSet::new(),
         disks: BTreeMap::new(),
         book: Watchbook::default(),
+        kept: None,
         trace: Vec::new(),
         moves: Vec::new(),
         summary: Summary::default(),
@@ -320,6 +325,8 @@ impl Run {
         // With leases, those of the dead have to run out.
         self.server.share = self.servers.share();
         self.server.restart().await;
+        // A store that was opened again counts from the beginning.
+        self.kept = None;
         let end = self.server.clock.now().plus(REST_MAX);
         loop {
             self.server.advance(SWEEP).await;
