@@ -25,9 +25,17 @@ impl Process {
 
     /// The same, for a program that says in one line of JSON where it is to be found.
     pub fn start_saying(command: &mut Command, log: &Path) -> Result<(Self, Value)> {
+        Self::start_saying_within(Duration::from_secs(60), command, log)
+    }
+
+    pub fn start_saying_within(
+        patience: Duration,
+        command: &mut Command,
+        log: &Path,
+    ) -> Result<(Self, Value)> {
         let mut process = Self::start(command, log)?;
         let (mut text, mut said) = (String::new(), Value::Null);
-        wait_until(Duration::from_secs(60), Duration::from_millis(50), || {
+        wait_until(patience, Duration::from_millis(50), || {
             text = std::fs::read_to_string(log).unwrap_or_default();
             said = text.lines().find_map(|line| serde_json::from_str(line).ok()).unwrap_or_default();
             !said.is_null() || process.ended().is_some()

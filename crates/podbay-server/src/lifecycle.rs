@@ -125,7 +125,11 @@ async fn build(config: Config, agent: &[u8], is_alone: bool) -> anyhow::Result<A
     Ok(app)
 }
 
-async fn start_tasks(app: &Arc<App>) -> anyhow::Result<tokio::task::JoinSet<()>> {
+/// Takes up what is live, and starts everything that runs by itself.
+///
+/// # Errors
+/// The database does not answer, or servers of another data folder work on it.
+pub async fn start_tasks(app: &Arc<App>) -> anyhow::Result<tokio::task::JoinSet<()>> {
     let mut background = tokio::task::JoinSet::new();
     let live = if app.lease.is_some() {
         let adopted = lease::beat(app).await.map_err(|error| anyhow::anyhow!("{error}"))?.adopted;

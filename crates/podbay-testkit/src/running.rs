@@ -10,15 +10,54 @@ use podbay_store::{Settings, Store};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+/// A server that can be stopped and started again on the same host.
+pub struct Running {
+    /// Its inside.
+    pub app: Arc<App>,
+    background: tokio::task::JoinSet<()>,
+}
+
+impl Running {
+    /// Starts it as the product does: what is live is looked at.
+    ///
+    /// # Errors
+    /// A database that cannot be opened.
+    pub async fn start(folder: PathBuf, world: &World) -> anyhow::Result<Self> {
+        let app = open(folder, world).await?;
+        let background = lifecycle::start_tasks(&app).await?;
+        Ok(Self { app, background })
+    }
+
+    /// Ends it as the product does.
+    pub async fn stop(mut self) {
+        self.background.shutdown().await;
+        self.app.store.close().await;
+    }
+}
+
 /// Starts it on a huge host, with its database in `folder`. It runs as long as the runtime does.
 ///
 /// # Errors
 /// A database that cannot be opened.
 pub async fn start(folder: PathBuf) -> anyhow::Result<Arc<App>> {
+    let app = open(folder, &world()).await?;
+    tokio::spawn(Driver::run(app.clone()));
+    tokio::spawn(tasks::sweep_run(app.clone()));
+    tokio::spawn(tasks::keys::run(app.clone()));
+    Ok(app)
+}
+
+fn config(folder: PathBuf) -> Config {
     let mut config = Config { data_dir: folder, ..Config::default() };
     (config.ports.first, config.ports.last) = (1024, 65_535);
     // One key is pressed as hard as it goes: what is measured is the work, not the brake.
     config.limits = config.limits.without_quotas();
+    config
+}
+
+/// A huge host, which has every image.
+#[must_use]
+pub fn world() -> World {
     let facts = HostFacts {
         vcpus: 100_000,
         memory_gb: 200_000,
@@ -28,28 +67,28 @@ pub async fn start(folder: PathBuf) -> anyhow::Result<Arc<App>> {
         ..HostFacts::default()
     };
     let clock = Clock::system();
-    let ticking = clock.clone();
-    let world = World::new(facts, move || ticking.now());
-    for reference in config.images.values() {
+    let world = World::new(facts, move || clock.now());
+    for reference in Config::default().images.values() {
         world.image(reference, Image::default().on_host());
     }
-    let install_id = InstallId::from_bits(0xBE);
+    world
+}
+
+async fn open(folder: PathBuf, world: &World) -> anyhow::Result<Arc<App>> {
+    let (config, install_id) = (config(folder), InstallId::from_bits(0xBE));
     let app = App::new(Parts {
         store: Store::open(&Settings::at(config.database_url())).await?,
         config,
-        clock,
+        clock: Clock::system(),
         chance: Chance::system(),
         install_id: install_id.clone(),
         host: HostId::from_stored("local".into()),
-        provider: Arc::new(Fake::new(world, install_id)),
+        provider: Arc::new(Fake::new(world.clone(), install_id)),
         host_key_secret: [7; 32],
         vault_secret: [8; 32],
         lease: None,
         tuning: Tuning::default(),
     });
     lifecycle::facts_refresh(&app).await?;
-    tokio::spawn(Driver::run(app.clone()));
-    tokio::spawn(tasks::sweep_run(app.clone()));
-    tokio::spawn(tasks::keys::run(app.clone()));
     Ok(app)
 }

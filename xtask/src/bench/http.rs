@@ -90,6 +90,10 @@ fn orders(report: &mut Report, folder: &Path) -> Result<()> {
     let (p50, p99) = (milliseconds(times.percentile(50)), milliseconds(times.percentile(99)));
     report.value("POST one pod, 20 a second, p50", p50, "ms", Wanted::AtMost(10.0));
     report.value("POST one pod, 20 a second, p99", p99, "ms", Wanted::Nothing);
+    pressed(report, folder)
+}
+
+pub(super) fn pressed(report: &mut Report, folder: &Path) -> Result<()> {
     let pressure = Pressure { threads: 2, connections: 64, seconds: 8, script: Some(script("order.lua")) };
     let mut loads = Vec::new();
     for round in 0..ROUNDS {

@@ -4,6 +4,7 @@
 //! `docs/performance.md` by hand, with the machine it was measured on.
 
 mod copy;
+mod durable;
 mod http;
 mod load;
 mod memory;
@@ -19,8 +20,10 @@ use crate::sh::{self, Failure, Result};
 use crate::{image, paths, setup};
 use report::Report;
 
-const USAGE: &str = "usage: cargo xtask bench [ssh|http|routes|writes|memory|size|copy] [--runs N]";
-const NAMES: [&str; 8] = ["all", "ssh", "http", "routes", "writes", "memory", "size", "copy"];
+const USAGE: &str = "usage: cargo xtask bench [ssh|http|routes|writes|durable|memory|size|copy] [--runs N]";
+const NAMES: [&str; 9] = ["all", "ssh", "http", "routes", "writes", "durable", "memory", "size", "copy"];
+/// Those that need no container.
+const WITHOUT_ENGINE: [&str; 4] = ["http", "routes", "writes", "durable"];
 
 pub fn main(args: &[String]) -> Result<()> {
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
@@ -37,7 +40,7 @@ pub fn main(args: &[String]) -> Result<()> {
     let is_wanted = |one: &str| name == "all" || name == one;
     let mut report = Report::default();
     setup::programs(setup::What::Bench)?;
-    if !["http", "routes", "writes"].contains(&name) {
+    if !WITHOUT_ENGINE.contains(&name) {
         build(&["-p", "podbay"])?;
     }
     let measured = measure(&is_wanted, runs.unwrap_or(30).max(1), &mut report);
@@ -50,8 +53,8 @@ fn measure(is_wanted: &dyn Fn(&str) -> bool, runs: usize, report: &mut Report) -
     if is_wanted("size") {
         memory::sizes(report)?;
     }
-    if ["http", "routes", "writes"].into_iter().any(is_wanted) {
-        build(&["-p", "podbay-testkit", "--bin", "bench_server"])?;
+    if WITHOUT_ENGINE.into_iter().any(is_wanted) {
+        build(&["-p", "podbay-testkit", "--bin", "bench_server", "--bin", "sim"])?;
     }
     if is_wanted("http") {
         http::compare(report)?;
@@ -60,6 +63,9 @@ fn measure(is_wanted: &dyn Fn(&str) -> bool, runs: usize, report: &mut Report) -
         routes::measure(report)?;
     } else if is_wanted("writes") {
         routes::measure_writes(report)?;
+    }
+    if is_wanted("durable") {
+        durable::measure(report)?;
     }
     if ["ssh", "memory", "copy"].into_iter().any(is_wanted) {
         with_engine(is_wanted, runs, report)?;

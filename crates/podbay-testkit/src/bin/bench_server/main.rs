@@ -1,10 +1,11 @@
-//! `bench_server FOLDER [PODS]`: the real server over a scripted world, for `cargo xtask bench`.
+//! `bench_server FOLDER [PODS | durable]`: the real server over a scripted world, for `cargo xtask bench`.
 //!
 //! Router, verbs, database file and reconciler are the product's, and all of it runs by itself; only the
 //! engine is the scripted one, so that its speed is not what is measured. A second port serves the same bytes
 //! from memory: what this machine and this HTTP library can do at best. It ends when it is told to.
 
 mod calls;
+mod durable;
 
 use anyhow::Context;
 use axum::Router;
@@ -34,6 +35,9 @@ const LIST: &str = "/api/v1/pods/?offset=0&limit=100";
 async fn main() -> anyhow::Result<()> {
     let folder =
         std::env::args_os().nth(1).map(PathBuf::from).context("usage: bench_server FOLDER [PODS]")?;
+    if std::env::args().nth(2).is_some_and(|word| word == "durable") {
+        return durable::run(folder).await;
+    }
     let pods = std::env::args().nth(2).map_or(Ok(PODS), |pods| pods.parse()).context("PODS is a number")?;
     let app = podbay_testkit::running::start(folder).await?;
     let (_, key) = owner::user_create(&app, "bench", UserRole::Admin).await?;
