@@ -26,6 +26,8 @@ use std::time::Duration;
 
 /// Between two looks at a process that was killed.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
+/// Between two looks at a monitor that is about to end.
+const SETTLE_EVERY: Duration = Duration::from_millis(20);
 const PROGRAM: &str = "conmon";
 /// What an engine answers if a container is surely not in its books, and not if it lacks the question.
 const NO_CONTAINER: [&str; 2] = ["no such container", "no container with"];
@@ -90,6 +92,18 @@ impl Monitor {
         // As the kernel says it of a program that was replaced by a newer one meanwhile.
         let is_monitor = program.trim_end_matches(" (deleted)") == PROGRAM;
         (is_ours && is_monitor).then_some(Self { pid, words })
+    }
+
+    /// Whether it runs something beside the command that tells Podman of the end.
+    fn is_at_work(&self) -> bool {
+        let tells = |pid: &i32| {
+            let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            let words: Vec<&[u8]> = line.split(|byte| *byte == 0).collect();
+            // What has ended and was not waited for yet has no words.
+            line.is_empty()
+                || words.contains(&b"cleanup".as_slice()) && words.contains(&self.words.id.as_bytes())
+        };
+        children(self.pid).iter().any(|child| !tells(child))
     }
 
     /// It counts as a machine that ended and whose removal was cut off.
@@ -168,13 +182,35 @@ pub(super) async fn leftovers(
     Ok(found)
 }
 
-/// Clears away what is left of one machine.
+/// Clears away what is left of one machine that has just been removed.
 pub(super) async fn clear(link: &Link, name: &str) -> Answer<()> {
     let name = name.to_owned();
+    if link.kind == Kind::Podman {
+        settle(&name).await;
+    }
     for monitor in leftovers(link, move |found| found == name).await? {
         monitor.end().await?;
     }
     Ok(())
+}
+
+/// An ordinary removal does not wait for the monitor, which ends by itself when it has told Podman of the end,
+/// and holds the ports until then. One that goes on for too long is cleared away like the others.
+async fn settle(name: &str) {
+    let ours = name.to_owned();
+    let look = move || {
+        processes().filter_map(Monitor::look).filter(|monitor| monitor.words.name == ours).collect::<Vec<_>>()
+    };
+    let monitors = tokio::task::spawn_blocking(look).await.unwrap_or_default();
+    let is_ending =
+        |monitor: &Monitor| Monitor::look(monitor.pid).as_ref() == Some(monitor) && !monitor.is_at_work();
+    let wait = async {
+        while monitors.iter().any(is_ending) {
+            tokio::time::sleep(SETTLE_EVERY).await;
+        }
+    };
+    // What has not ended by then is looked at next.
+    let _ = tokio::time::timeout(MONITOR_END_MAX, wait).await;
 }
 
 /// Whether the engine has a container of that id in its books; an error if it does not say.
@@ -215,10 +251,18 @@ fn stat(pid: i32) -> Option<Vec<String>> {
     Some(text.rsplit_once(')')?.1.split_whitespace().map(str::to_owned).collect())
 }
 
+/// Every process with its parent.
+fn parents() -> Vec<(i32, i32)> {
+    processes().filter_map(|pid| Some((pid, stat(pid)?.get(1)?.parse().ok()?))).collect()
+}
+
+fn children(of: i32) -> Vec<i32> {
+    parents().into_iter().filter(|(_, parent)| *parent == of).map(|(pid, _)| pid).collect()
+}
+
 /// Everything that `root` has started, and what that has, without `root`.
 fn descendants(root: i32) -> Vec<i32> {
-    let parents: Vec<(i32, i32)> =
-        processes().filter_map(|pid| Some((pid, stat(pid)?.get(1)?.parse().ok()?))).collect();
+    let parents = parents();
     let mut found = vec![root];
     let mut next = 0;
     while let Some(&parent) = found.get(next) {

@@ -104,6 +104,9 @@ impl Drop for Forgotten {
     fn drop(&mut self) {
         // With its container, a monitor ends by itself.
         self.runtime(&["delete", "--force"]);
+        let groups = ["/sys/fs/cgroup", "-depth", "-type", "d", "-name"];
+        let name = format!("*{}*", self.id);
+        let _ = Command::new("find").args(groups).args([&name, "-exec", "rmdir", "{}", ";"]).status();
         let _ = fs::remove_dir_all(&self.folder);
     }
 }

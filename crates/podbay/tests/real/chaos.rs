@@ -187,8 +187,14 @@ async fn nothing_is_left(real: &Real, mut made: Made) {
     assert_eq!(real.volumes().await, Vec::<serde_json::Value>::new());
     let mut rows = real.rows().await;
     assert_eq!(rows.usage_open_count().await.unwrap(), 0, "nothing is billed any more");
+    let mut left = Vec::new();
     until("nothing of a container is left on the machine", Duration::from_secs(30), async || {
-        traces(&made.containers).is_empty().then_some(())
+        let found = traces(&made.containers);
+        if found != left {
+            eprintln!("left: {found:?}");
+            left = found;
+        }
+        left.is_empty().then_some(())
     })
     .await;
     bills(real, &client).await;
