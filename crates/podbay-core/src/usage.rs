@@ -41,7 +41,8 @@ pub enum UsageState {
     Stopped,
 }
 
-/// One stretch of time at one price. `ended_at` is written exactly once.
+/// One stretch of time at one price. `ended_at` is written once, and may become earlier while its pod is
+/// being deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Interval {
     /// What the pod was doing.

@@ -80,6 +80,17 @@ impl Tx {
         Ok(exec!(self, sql, of.as_ref(), at.as_millis())? > 0)
     }
 
+    /// Ends the newest interval earlier, not before its start, if it is closed and ends later.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub async fn usage_cut(&mut self, of: &(impl AsRef<str> + Sync), at: Timestamp) -> Result<bool> {
+        let sql = "UPDATE usage_intervals SET ended_at = CASE WHEN started_at > $2 THEN started_at ELSE $2 END \
+                   WHERE pod_id = $1 AND ended_at > $2 \
+                   AND seq = (SELECT MAX(seq) FROM usage_intervals WHERE pod_id = $1)";
+        Ok(exec!(self, sql, of.as_ref(), at.as_millis())? > 0)
+    }
+
     /// The intervals of a pod or a disk, in order.
     ///
     /// # Errors

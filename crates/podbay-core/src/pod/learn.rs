@@ -15,12 +15,13 @@ use std::time::Duration;
 /// What carrying a step out has taught.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Learned {
-    /// Answer to [`Step::Inspect`].
+    /// Answer to [`Step::Inspect`], or to [`Step::Remove`] where the look before it has found a machine that
+    /// had ended.
     Inspected {
         /// The machine under the attempt's name, if any.
         found: Result<Option<MachineFact>, CallError>,
         /// When all machines that were to run were last seen running: the end of one that is gone
-        /// without a word lies behind it.
+        /// without a word lies behind it. Only there where it is needed.
         last_seen: Option<Timestamp>,
     },
     /// Answer to [`Step::EnsureImage`].
@@ -51,6 +52,11 @@ pub enum UsageChange {
     },
     /// Close the open interval, if there is one.
     Close {
+        /// From when on nothing is billed.
+        at: Timestamp,
+    },
+    /// End the newest interval, which is closed, at an earlier time; a later one changes nothing.
+    Cut {
         /// From when on nothing is billed.
         at: Timestamp,
     },
@@ -158,6 +164,9 @@ fn inspected(
         // A call that was in doubt has not got through because somebody looked.
         pod.setbacks = 0;
     }
+    if let Some(ready_at) = pod.ready_at.filter(|_| pod.desired == Desired::Gone) {
+        return inspected_at_last(pod, ready_at, last_seen, effects);
+    }
     if let Some(ready_at) = pod.ready_at {
         return inspected_again(pod, &before, ready_at, last_seen, effects, now);
     }
@@ -217,6 +226,24 @@ fn inspected_again(
     }
     if !mutation::on(Mutation::BillTheDead) {
         effects.usage = Some(UsageChange::Close { at: ended_at });
+    }
+}
+
+/// A look at a pod that was ready and is deleted. Its bill has ended at the delete; but its machine may have
+/// ended before, while the engine could not be asked. Only an end that the engine names counts: a machine
+/// that is gone may have been removed by an earlier call of ours.
+fn inspected_at_last(pod: &Pod, ready_at: Timestamp, last_seen: Option<Timestamp>, effects: &mut Effects) {
+    let Resource::Present(MachineFact {
+        phase: MachinePhase::Exited { at: Some(at), started_at, .. }, ..
+    }) = &pod.machine
+    else {
+        return;
+    };
+    // One that was started again meanwhile has ended before that, too, and nobody knows when.
+    let has_gap = started_at.is_some_and(|started_at| started_at > ready_at);
+    let ended_at = last_seen.filter(|_| has_gap).map_or(*at, |seen| seen.min(*at));
+    if !mutation::on(Mutation::BillTheDead) {
+        effects.usage = Some(UsageChange::Cut { at: ended_at.max(ready_at) });
     }
 }
 

@@ -150,6 +150,7 @@ impl Life {
                 self.billed = true;
             }
             Some(UsageChange::Close { .. }) => self.billed = false,
+            Some(UsageChange::Cut { .. }) => panic!("the bill of a disk is never cut"),
             None => {}
         }
         assert_eq!(effects.release, step == Step::Finish);

@@ -277,6 +277,10 @@ impl Life {
                 self.billed_from = Some(at);
             }
             Some(UsageChange::Close { .. }) => self.billed_from = None,
+            Some(UsageChange::Cut { at }) => {
+                assert_eq!(pod.desired, Desired::Gone, "{step:?} takes from a bill that goes on");
+                assert!(Some(at) >= pod.ready_at, "{step:?} ends a bill before it began");
+            }
             None => {}
         }
         if before.status() != pod.status() {

@@ -304,6 +304,72 @@ fn a_deleted_pod_is_never_started_again() {
     );
 }
 
+/// Its machine ended while the engine could not be asked.
+#[test]
+fn a_deleted_pod_that_had_ended_is_billed_until_its_end() {
+    check(
+        "
+        order            → EnsureImage            PROVISIONING 0% 1/5
+        image ok         → Create                 PROVISIONING 70% 1/5 image.ready ports
+        create ok        → Start                  PROVISIONING 80% 1/5 machine.created
+        start ok         → Probe                  PROVISIONING 90% 1/5
+        probe yes        → Settled                ACTIVE 100% 1/5 pod.active bill+
+        at +100s         → Settled                ACTIVE 100% 1/5
+        delete           → Remove                 DELETING 100% 1/5 bill-100
+        remove exited 1 -40s → Remove             DELETING 100% 1/5 cut-40
+        remove lost      → Wait 0.5               DELETING 100% 1/5 host.trouble
+        due              → Inspect                DELETING 100% 1/5
+        inspect exited 1 → Remove                 DELETING 100% 1/5
+        remove ok        → Finish                 DELETING 100% 1/5
+        do               → Settled                TERMINATED 100% 1/5 pod.terminated release
+        ",
+    );
+}
+
+/// A machine that is gone, or whose end nobody knows, may be so because of an earlier removal.
+#[test]
+fn only_an_end_that_the_engine_names_shortens_the_bill() {
+    check(
+        "
+        order            → EnsureImage            PROVISIONING 0% 1/5
+        image ok         → Create                 PROVISIONING 70% 1/5 image.ready ports
+        create ok        → Start                  PROVISIONING 80% 1/5 machine.created
+        start ok         → Probe                  PROVISIONING 90% 1/5
+        probe yes        → Settled                ACTIVE 100% 1/5 pod.active bill+
+        at +100s         → Settled                ACTIVE 100% 1/5
+        delete           → Remove                 DELETING 100% 1/5 bill-100
+        remove lost      → Wait 0.5               DELETING 100% 1/5 host.trouble
+        due              → Inspect                DELETING 100% 1/5
+        inspect exited 1 ? → Remove               DELETING 100% 1/5
+        remove lost      → Wait 1                 DELETING 100% 1/5
+        due              → Inspect                DELETING 100% 1/5
+        inspect none     → Finish                 DELETING 100% 1/5
+        do               → Settled                TERMINATED 100% 1/5 pod.terminated release
+        ",
+    );
+}
+
+/// Between its two runs nobody saw it.
+#[test]
+fn a_deleted_pod_that_was_restarted_and_had_ended_is_billed_until_it_was_last_seen() {
+    check(
+        "
+        order            → EnsureImage            PROVISIONING 0% 1/5
+        image ok         → Create                 PROVISIONING 70% 1/5 image.ready ports
+        create ok        → Start                  PROVISIONING 80% 1/5 machine.created
+        start ok         → Probe                  PROVISIONING 90% 1/5
+        probe yes        → Settled                ACTIVE 100% 1/5 pod.active bill+
+        at +60s          → Settled                ACTIVE 100% 1/5
+        seen             → Settled                ACTIVE 100% 1/5
+        at +40s          → Settled                ACTIVE 100% 1/5
+        revived          → Settled                ACTIVE 100% 1/5
+        at +10s          → Settled                ACTIVE 100% 1/5
+        delete           → Remove                 DELETING 100% 1/5 bill-110
+        remove exited 1 -5s → Remove              DELETING 100% 1/5 cut-50
+        ",
+    );
+}
+
 #[test]
 fn somebody_else_may_start_what_is_to_be_started_again() {
     check(

@@ -19,6 +19,7 @@
 //! | `at +2s`, `at -1h` | the clock moves by that much |
 //! | `delete` | what the delete verb writes |
 //! | `suspect` | somebody saw the machine differ from the row |
+//! | `remove exited 1 -5s` | the look before a removal found that |
 //! | `seen` | a sweep saw every machine run that should |
 
 use crate::make;
@@ -54,6 +55,8 @@ struct Run {
     started_at: Timestamp,
     /// When the open interval was opened.
     billed_from: Option<Timestamp>,
+    /// The interval that was closed last.
+    billed: Option<(Timestamp, Timestamp)>,
     /// When a sweep saw everything run last.
     last_seen: Timestamp,
 }
@@ -61,7 +64,15 @@ struct Run {
 impl Run {
     fn new() -> Self {
         let (now, view) = (make::START, View::default());
-        Self { pod: make::pod(false), now, view, started_at: now, billed_from: None, last_seen: now }
+        Self {
+            pod: make::pod(false),
+            now,
+            view,
+            started_at: now,
+            billed_from: None,
+            billed: None,
+            last_seen: now,
+        }
     }
 
     fn plan(&self) -> Decision {
@@ -121,6 +132,9 @@ impl Run {
 
     fn answer(&mut self, step: &Step, how: &str) -> Learned {
         match step {
+            Step::Remove if how.starts_with("exited") => {
+                Learned::Inspected { found: Ok(self.seen(how)), last_seen: Some(self.last_seen) }
+            }
             Step::Inspect => Learned::Inspected {
                 found: error(how).map_or_else(|| Ok(self.seen(how)), Err),
                 last_seen: Some(self.last_seen),
@@ -178,8 +192,13 @@ impl Run {
                 Some("bill+".to_owned())
             }
             (UsageChange::Close { at }, Some(from)) => {
-                self.billed_from = None;
+                (self.billed_from, self.billed) = (None, Some((from, at)));
                 Some(format!("bill-{}", at.since(from).as_secs_f64()))
+            }
+            (UsageChange::Cut { at }, None) => {
+                let (from, to) = self.billed.filter(|(_, to)| at < *to)?;
+                self.billed = Some((from, at));
+                Some(format!("cut-{}", to.since(at).as_secs_f64()))
             }
             _ => None,
         }

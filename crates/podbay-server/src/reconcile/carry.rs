@@ -7,7 +7,7 @@ use crate::app::templates::LOST;
 use crate::app::{App, Error};
 use podbay_core::disk::volume_name;
 use podbay_core::limits;
-use podbay_core::pod::{CallError, FailureCode, Learned, MachinePhase, Pod, Resource, Step};
+use podbay_core::pod::{CallError, Desired, FailureCode, Learned, MachinePhase, Pod, Resource, Step};
 use podbay_core::published::GpuType;
 use podbay_provider::{Credentials, ImageRequest, MachineSpec, Mount, PullProgress, Stream};
 use std::time::Duration;
@@ -36,6 +36,9 @@ pub(super) async fn carry_out(app: &App, pod: &Pod, step: &Step, flight: &Flight
             if pod.attempt_failed.is_some() || pod.failure.is_some() {
                 keep_log(app, pod).await;
             }
+            if let Some(learned) = last_look(app, pod).await? {
+                return Ok(learned);
+            }
             Learned::Removed(provider.machine_remove(&handle(pod)).await)
         }
         Step::NextAttempt | Step::Fail(_) | Step::Release | Step::Finish => Learned::Decided(step.clone()),
@@ -53,12 +56,27 @@ async fn inspect(app: &App, pod: &Pod) -> Result<Learned, Error> {
         }
         Err(_) => false,
     };
-    let last_seen = if has_gap && pod.ready_at.is_some() {
+    let last_seen = if (has_gap || pod.desired == Desired::Gone) && pod.ready_at.is_some() {
         app.store.reader().await?.host_seen(&app.host).await?
     } else {
         None
     };
     Ok(Learned::Inspected { found, last_seen })
+}
+
+/// A look at a machine that is to be removed and that the row believes to run: what it says of its end, which
+/// is what the bill ends at, is lost with it. An answer is what was learned instead of the removal; the next
+/// pass removes it.
+async fn last_look(app: &App, pod: &Pod) -> Result<Option<Learned>, Error> {
+    let runs =
+        matches!(&pod.machine, Resource::Present(last) if matches!(last.phase, MachinePhase::Running { .. }));
+    if pod.desired != Desired::Gone || pod.ready_at.is_none() || !runs {
+        return Ok(None);
+    }
+    let learned = inspect(app, pod).await?;
+    let Learned::Inspected { found: Ok(found), .. } = &learned else { return Ok(Some(learned)) };
+    let ended = found.as_ref().is_some_and(|found| matches!(found.phase, MachinePhase::Exited { .. }));
+    Ok(ended.then_some(learned))
 }
 
 /// Saves the last words of a machine that failed before it is cleared away: they are the reason

@@ -113,6 +113,9 @@ async fn write_effects(tx: &mut Tx, disk: &Disk, effects: &Effects, now: Timesta
         Some(UsageChange::Close { at }) => {
             tx.usage_close(&disk.id, at).await?;
         }
+        Some(UsageChange::Cut { at }) => {
+            tx.usage_cut(&disk.id, at).await?;
+        }
         None => {}
     }
     if effects.release {

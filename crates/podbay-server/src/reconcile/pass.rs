@@ -162,6 +162,9 @@ async fn write_effects(
         Some(UsageChange::Close { at }) => {
             tx.usage_close(&pod.id, at).await?;
         }
+        Some(UsageChange::Cut { at }) => {
+            tx.usage_cut(&pod.id, at).await?;
+        }
         None => {}
     }
     if effects.release && placement.is_some() {

@@ -167,6 +167,18 @@ async fn at_most_one_interval_is_open_and_it_closes_once() {
         let intervals = db.reader().await.usage_list(&pod_id(1)).await.unwrap();
         assert_eq!(total(&intervals, at(99_999)).billed, Micros(3000), "{}: three seconds", db.kind);
         assert_eq!(intervals.len(), 2);
+        let cut =
+            |when| db.write(move |tx| Box::pin(async move { tx.usage_cut(&pod_id(1), at(when)).await }));
+        assert!(!cut(5000).await.unwrap() && !cut(9000).await.unwrap(), "{}: not made longer", db.kind);
+        open(6000).await.unwrap();
+        assert!(!cut(6500).await.unwrap(), "{}: it is open", db.kind);
+        close(8000).await.unwrap();
+        assert!(cut(7000).await.unwrap() && !cut(7000).await.unwrap());
+        let intervals = db.reader().await.usage_list(&pod_id(1)).await.unwrap();
+        assert_eq!(total(&intervals, at(99_999)).billed, Micros(4000), "{}: four seconds", db.kind);
+        assert!(cut(1).await.unwrap(), "{}: not before its start", db.kind);
+        let intervals = db.reader().await.usage_list(&pod_id(1)).await.unwrap();
+        assert_eq!(total(&intervals, at(99_999)).billed, Micros(3000), "{}: three again", db.kind);
         assert!(db.reader().await.usage_of(&[pod_id(7)]).await.unwrap().is_empty());
         let twice = db.reader().await.usage_of(&[pod_id(1), pod_id(1)]).await.unwrap();
         assert_eq!(twice[&pod_id(1)].len(), db.reader().await.usage_list(&pod_id(1)).await.unwrap().len());

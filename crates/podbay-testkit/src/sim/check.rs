@@ -167,14 +167,24 @@ impl Run {
         if let Some(pair) = intervals.windows(2).find(|pair| pair[0].ended_at > Some(pair[1].started_at)) {
             return Err(format!("B1: intervals of {id} overlap: {pair:?}"));
         }
-        let runs = self.server.world.runs(&pod.machine_name());
+        let (runs, vanished) = (
+            self.server.world.runs(&pod.machine_name()),
+            self.server.world.has_vanished(&pod.machine_name()),
+        );
         let deleted = events.iter().find(|event| event.kind == "pod.delete_requested").map(|event| event.at);
         for interval in intervals {
             let (start, end) = (interval.started_at, interval.ended_at.unwrap_or(interval.started_at));
-            let ran = |(from, to): &(Timestamp, Option<Timestamp>)| {
-                *from <= start && (to.is_none_or(|to| end <= to) || deleted == Some(end) && start <= end)
+            let ran_at = |moment| {
+                move |(from, to): &(Timestamp, Option<Timestamp>)| {
+                    *from <= moment && to.is_none_or(|to| moment <= to)
+                }
             };
-            if start < end && !runs.iter().any(ran) {
+            let ran =
+                |(from, to): &(Timestamp, Option<Timestamp>)| *from <= start && to.is_none_or(|to| end <= to);
+            // Until the delete is billed what nobody can tell any more by then: whether a machine that somebody
+            // else has removed had ended before, and when it had been started again.
+            let untold = deleted == Some(end) && (vanished || runs.iter().any(ran_at(end)));
+            if start < end && !runs.iter().any(ran) && !untold {
                 return Err(format!("B3: {id} is billed for {start} to {end}, and ran {runs:?}"));
             }
         }
