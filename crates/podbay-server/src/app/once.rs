@@ -226,7 +226,8 @@ impl App {
     }
 }
 
-/// Keys of calls that are being answered. One server owns a database, so its memory is enough.
+/// Keys of calls that are being answered by this server. Of two servers that answer the same one, the row of the
+/// reply lets one commit.
 #[derive(Default)]
 pub struct Flights(Mutex<HashSet<(String, String)>>);
 
