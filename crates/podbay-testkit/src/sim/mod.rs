@@ -19,7 +19,7 @@ mod servers;
 mod users;
 
 pub use minimise::minimise;
-pub use points::Trouble;
+pub use points::{Points, Trouble};
 
 use crate::{Client, TestServer};
 use check::Watchbook;

@@ -48,12 +48,18 @@ impl Points {
         Self { state: Mutex::new(state), stopped: Notify::new(), go_on: Notify::new() }
     }
 
+    /// Those of a server whose database is in no trouble.
+    #[must_use]
+    pub fn calm() -> Self {
+        Self::new(Trouble::default(), Draw::of(0, 0))
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The server stands still at the point after the next `left`.
-    pub(super) fn arm(&self, left: u64) {
+    pub fn arm(&self, left: u64) {
         self.lock().left = Some(left);
     }
 
@@ -67,7 +73,7 @@ impl Points {
     }
 
     /// It never goes on: a task of its own that stands still unwinds, and gives back what it holds.
-    pub(super) fn die(&self) {
+    pub fn die(&self) {
         self.lock().is_dead = true;
         self.go_on.notify_waiters();
     }
@@ -84,10 +90,7 @@ impl Points {
     }
 
     /// Runs `work` to its end, or until the server stands still.
-    pub(super) async fn until_stopped<T>(
-        &self,
-        work: &mut Pin<Box<dyn Future<Output = T> + Send>>,
-    ) -> Option<T> {
+    pub async fn until_stopped<T>(&self, work: &mut Pin<Box<dyn Future<Output = T> + Send>>) -> Option<T> {
         loop {
             let mut stopped = pin!(self.stopped.notified());
             // What happens while the work is polled counts, in whichever task.

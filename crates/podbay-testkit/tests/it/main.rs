@@ -19,6 +19,7 @@ mod pods;
 mod published;
 mod replicas;
 mod sim;
+mod steps;
 mod teams;
 mod templates;
 mod wallet;
