@@ -147,6 +147,10 @@ pub const IDEMPOTENCY_REPLY_BYTES_MAX: u64 = 64 * 1024;
 pub const IDEMPOTENCY_BATCH: u64 = 1000;
 /// Between two looks for replies to forget.
 pub const IDEMPOTENCY_EXPIRE_EVERY: Duration = Duration::from_secs(600);
+/// Between two looks for pods and disks that ended longer ago than events are kept.
+pub const RETENTION_EVERY: Duration = Duration::from_secs(3600);
+/// Of how many of them one transaction removes the events.
+pub const RETENTION_BATCH: u64 = 100;
 /// Pods that are in a pass at the same time.
 pub const RECONCILE_PARALLEL_MAX: usize = 1024;
 /// Steps at the same time, but those that wait for a registry or for SSH.

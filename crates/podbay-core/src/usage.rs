@@ -88,6 +88,27 @@ pub fn total(intervals: &[Interval], now: Timestamp) -> Total {
     }
 }
 
+/// The same intervals, each of which goes on as long as its state and price do: no total changes.
+#[must_use]
+pub fn merged(intervals: &[Interval]) -> Vec<Interval> {
+    let mut merged: Vec<Interval> = Vec::with_capacity(intervals.len());
+    for interval in intervals {
+        match merged.last_mut() {
+            Some(last)
+                if last.ended_at == Some(interval.started_at)
+                    && (last.state, last.price) == (interval.state, interval.price)
+                    // One that a jumping clock has turned around counts as nothing, and must go on to.
+                    && last.started_at <= interval.started_at
+                    && interval.ended_at.is_none_or(|end| end >= interval.started_at) =>
+            {
+                last.ended_at = interval.ended_at;
+            }
+            _ => merged.push(*interval),
+        }
+    }
+    merged
+}
+
 /// What milliseconds at a price cost, all of them together: rounded half up once.
 #[must_use]
 pub fn billed(parts: &[(PricePerHour, i64)]) -> Micros {
@@ -139,6 +160,21 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn merging_never_changes_the_total(
+            parts in proptest::collection::vec((0i64..3, -5i64..100, -5i64..3), 0..20), now in 0i64..1000,
+        ) {
+            let mut at = 0;
+            let intervals: Vec<Interval> = parts.into_iter().map(|(price, length, gap)| {
+                let start = at + gap.max(0);
+                at = start + length;
+                interval(price * 1_000_000_007, start, Some(at))
+            }).collect();
+            let (merged, now) = (merged(&intervals), Timestamp::from_millis(now));
+            prop_assert!(merged.len() <= intervals.len());
+            prop_assert_eq!(total(&intervals, now), total(&merged, now));
+        }
+
         #[test]
         fn cutting_an_interval_never_changes_the_total(
             price in 0i64..10_000_000_000, start in 0i64..1_000_000_000, a in 0i64..10_000_000, b in 0i64..10_000_000,

@@ -64,6 +64,23 @@ pub struct Config {
     pub registry_allow: Vec<String>,
     /// What one client may ask for.
     pub limits: LimitsConfig,
+    /// What is forgotten, and when.
+    pub retention: RetentionConfig,
+}
+
+/// `[retention]`
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
+#[serde(default, deny_unknown_fields)]
+pub struct RetentionConfig {
+    /// Days after its end for which the events of a pod or a disk are kept; 0 for ever. Bills are kept for ever.
+    pub events_days: u32,
+}
+
+impl Default for RetentionConfig {
+    fn default() -> Self {
+        Self { events_days: 365 }
+    }
 }
 
 /// `[engine]`
@@ -193,6 +210,7 @@ impl Default for Config {
             registries: Vec::new(),
             registry_allow: Vec::new(),
             limits: LimitsConfig::default(),
+            retention: RetentionConfig::default(),
         }
     }
 }

@@ -150,6 +150,7 @@ pub async fn start_tasks(app: &Arc<App>) -> anyhow::Result<tokio::task::JoinSet<
     background.spawn(tasks::keys::run(app.clone()));
     background.spawn(tasks::audit::run(app.clone()));
     background.spawn(tasks::replies_run(app.clone()));
+    background.spawn(tasks::retention::run(app.clone()));
     background.spawn(facts_run(app.clone()));
     Ok(background)
 }

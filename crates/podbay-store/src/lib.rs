@@ -23,6 +23,7 @@ mod login;
 mod pod;
 mod pod_mark;
 mod readers;
+mod retention;
 mod schema;
 mod server;
 mod sharing;

@@ -51,6 +51,7 @@ pub(super) const KEYS: &[&str] = &[
     "limits.write",
     "limits.create",
     "limits.failed_logins",
+    "retention.events_days",
 ];
 
 /// Those whose names the owner chooses: each entry is judged by itself.

@@ -51,6 +51,7 @@ fn every_key_can_be_overridden_from_the_environment() {
         ("PODBAY_LIMITS_WRITE", "{ rate = 1, burst = 1 }"),
         ("PODBAY_LIMITS_CREATE", "{ rate = 1, burst = 1 }"),
         ("PODBAY_LIMITS_FAILED_LOGINS", "{ rate = 1, burst = 1 }"),
+        ("PODBAY_RETENTION_EVENTS_DAYS", "7"),
     ];
     let variable_of = |key: &&str| format!("PODBAY_{}", key.replace('.', "_").to_uppercase());
     let names: BTreeSet<String> = samples.iter().map(|(name, _)| (*name).to_owned()).collect();
@@ -132,7 +133,8 @@ axolotl = 7
     let expected = [
         "the configuration has 11 mistakes",
         "podbay.toml:2: lisen: there is no such key; there are listen, data_dir, database, public_address, log, \
-         owner, engine, ports, prices, billing, disks, place, cpu_sizes, images, registries, registry_allow, limits",
+         owner, engine, ports, prices, billing, disks, place, cpu_sizes, images, registries, registry_allow, limits, \
+         retention",
         "podbay.toml:3: log: write a filter such as \"info\" or \"info,podbay_server=debug\"",
         "podbay.toml:5: engine.vcpus: invalid type: string \"many\", expected u32",
         "podbay.toml:6: engine.urll: there is no such key; there are url, vcpus, memory_gb, disk_gb, \

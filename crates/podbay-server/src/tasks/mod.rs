@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod keys;
+pub mod retention;
 
 use crate::app::App;
 use crate::reconcile::sweep::sweep;

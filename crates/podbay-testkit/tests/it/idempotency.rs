@@ -50,13 +50,14 @@ async fn a_call_that_is_being_answered_is_not_begun_again() {
     let server = TestServer::new().await;
     let client = server.user("ada").await.once("k");
     count(&client).await;
-    // The one writer is held up, and with it the order.
+    // Whoever writes the host is held up, and with it the order.
     let (go_on, waits) = oneshot::channel::<()>();
     let (holds, held) = oneshot::channel();
-    let store = server.app.store.clone();
+    let (store, host, now) = (server.app.store.clone(), server.app.host.clone(), server.clock.now());
     let holding = tokio::spawn(async move {
-        let job = store.write(move |_| {
+        let job = store.write(move |tx| {
             Box::pin(async move {
+                tx.host_seen_put(&host, now).await?;
                 holds.send(()).unwrap();
                 waits.await.unwrap();
                 Ok::<_, podbay_store::StoreError>(())

@@ -18,6 +18,7 @@ mod matrix;
 mod pods;
 mod published;
 mod replicas;
+mod retention;
 mod sim;
 mod steps;
 mod teams;
