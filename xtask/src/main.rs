@@ -25,6 +25,7 @@ mod ssh;
 mod table;
 mod test;
 mod tidy;
+mod upgrade;
 
 use std::process::ExitCode;
 
@@ -41,6 +42,7 @@ cargo xtask <command>
                                     the simulator; prints the seed of what it finds
   sim --mutations                   whether the simulator sees deliberate bugs
   chaos [operations]                1,000 operations on the real engine while server and engine are killed
+  upgrade [commit]                  the program of an earlier commit is replaced by this one while it works
   contract [seed] [examples]        thousands of calls by the served contract, allowed and forbidden ones
   bench [name]                      measurements: ssh, http, memory, size
 ";
@@ -57,6 +59,7 @@ fn main() -> ExitCode {
         "tidy" => tidy::main(&rest),
         "sim" => sim::main(&rest),
         "chaos" => test::chaos(&rest),
+        "upgrade" => upgrade::main(&rest),
         "bench" => bench::main(&rest),
         "contract" => contract::main(&rest),
         "" | "help" | "-h" | "--help" => {

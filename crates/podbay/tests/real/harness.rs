@@ -45,6 +45,9 @@ fn engine(arguments: &[&str]) -> String {
 /// How the engine lists containers.
 const CONTAINERS: [&str; 4] = ["ps", "--all", "--quiet", "--no-trunc"];
 
+/// What is tested.
+const PROGRAM: &str = env!("CARGO_BIN_EXE_podbay");
+
 /// A server process.
 struct Server {
     child: Child,
@@ -55,6 +58,7 @@ struct Server {
 /// The folder of an installation and its servers: one, or several if the database is PostgreSQL.
 pub struct Real {
     folder: TempDir,
+    binary: PathBuf,
     servers: Vec<Option<Server>>,
     database: Option<String>,
 }
@@ -67,15 +71,30 @@ impl Real {
 
     /// A server with an empty folder and more configuration.
     pub fn start_with(config: &str) -> Self {
-        Self::start_all(1, None, config)
+        Self::of(Path::new(PROGRAM), 1, None, config)
+    }
+
+    /// Another program than this one, with an empty folder.
+    pub fn start_on(binary: &Path) -> Self {
+        Self::of(binary, 1, None, "")
+    }
+
+    /// From the next start on it is this program.
+    pub fn upgrade(&mut self) {
+        self.binary = PROGRAM.into();
     }
 
     /// So many servers on one empty folder, and on that PostgreSQL.
     pub fn start_all(count: usize, database: Option<String>, config: &str) -> Self {
+        Self::of(Path::new(PROGRAM), count, database, config)
+    }
+
+    fn of(binary: &Path, count: usize, database: Option<String>, config: &str) -> Self {
         // Fails only if another test was first.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let servers = (0..count).map(|_| None).collect();
-        let mut real = Self { folder: tempfile::tempdir().unwrap(), servers, database };
+        let (folder, binary) = (tempfile::tempdir().unwrap(), binary.to_owned());
+        let mut real = Self { folder, binary, servers, database };
         real.configure(config);
         (0..count).for_each(|nth| real.up_nth(nth));
         real
@@ -102,7 +121,7 @@ impl Real {
 
     /// Another command of the program, on the folder of the servers.
     pub fn tool(&self, words: &[&str]) -> std::process::Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_podbay"));
+        let mut command = Command::new(PROGRAM);
         command.args(words).arg("--data-dir").arg(self.data());
         command.arg("--config").arg(self.folder.path().join("podbay.toml")).output().unwrap()
     }
@@ -134,7 +153,7 @@ impl Real {
 
     /// The program, about to serve from that folder.
     pub fn program(&self, data: &Path) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_podbay"));
+        let mut command = Command::new(&self.binary);
         command.args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]).arg(data);
         command.arg("--config").arg(self.folder.path().join("podbay.toml"));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());

@@ -14,3 +14,4 @@ mod openssh;
 mod replicas;
 mod restart;
 mod start;
+mod upgrade;
