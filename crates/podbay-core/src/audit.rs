@@ -49,6 +49,9 @@ pub struct Books {
     pub open: Vec<(String, Interval)>,
     /// Disks at pods.
     pub attachments: Vec<Attachment>,
+    /// Pods that were ended by force and still hold what they held, because nobody has seen their machines
+    /// gone.
+    pub forced: BTreeSet<String>,
 }
 
 /// What the engine of a host showed at one moment.
@@ -155,7 +158,7 @@ impl<'b> Index<'b> {
 }
 
 fn a1_a_gpu_has_one_holder(books: &Books, index: &Index<'_>, found: &mut Findings) {
-    for (host, uuid, owner) in &books.gpus {
+    for (host, uuid, owner) in books.gpus.iter().filter(|(_, _, owner)| !books.forced.contains(owner)) {
         let placement = index.placement(owner).filter(|placement| placement.host == *host);
         if !placement.is_some_and(|placement| placement.gpus.iter().any(|slot| slot.uuid == *uuid)) {
             found.add(
@@ -198,7 +201,7 @@ fn a2_who_holds_is_live(books: &Books, index: &Index<'_>, found: &mut Findings) 
             (None, Some(disk)) => Some(&disk.host_id),
             (None, None) => None,
         };
-        if due != Some(host) {
+        if due != Some(host) && !books.forced.contains(owner) {
             found.add("A2", owner, format!("it holds {size:?} of {host} and is not placed there"));
         }
     }
@@ -224,7 +227,7 @@ fn a2_ports_are_those_of_placements(books: &Books, index: &Index<'_>, found: &mu
         let has = placement.is_some_and(|placement| {
             placement.ports.iter().any(|one| one.external == *port && one.protocol == *protocol)
         });
-        if !has {
+        if !has && !books.forced.contains(owner) {
             let text = format!("the port {port}/{protocol} is set aside for it, and its row does not say so");
             found.add("A2", owner, text);
         }
@@ -297,7 +300,7 @@ fn b3_what_runs_is_billed(books: &Books, found: &mut Findings) {
 fn d1_attached_disks_are_there(books: &Books, index: &Index<'_>, found: &mut Findings) {
     for attachment in &books.attachments {
         let (disk_id, pod_id) = (attachment.disk_id.as_str(), attachment.pod_id.as_str());
-        if !index.pods.contains_key(pod_id) {
+        if !index.pods.contains_key(pod_id) && !books.forced.contains(pod_id) {
             found.add("D1", disk_id, format!("it is attached to {pod_id}, which has ended"));
         }
         match index.disks.get(disk_id) {

@@ -131,6 +131,10 @@ pub const LEASE: Duration = Duration::from_secs(15);
 pub const LEASE_RENEW_EVERY: Duration = Duration::from_secs(3);
 /// Unclaimed pods, and as many disks, that a server takes up in one transaction; so others get their share.
 pub const CLAIMS_BATCH: u64 = 100;
+/// From the last answer of a host's engine until the host counts as silent: several sweeps.
+pub const HOST_SILENT_AFTER: Duration = Duration::from_secs(120);
+/// From a delete until it may be forced though the engine answers.
+pub const FORCE_AFTER: Duration = Duration::from_secs(15 * 60);
 /// Age that a container without a row must reach before the sweep removes it.
 pub const ORPHAN_GRACE: Duration = Duration::from_secs(60);
 /// Between two audits.
@@ -181,6 +185,7 @@ const _: () = {
     // Or a machine that always fails would be restarted for ever.
     assert!(RESTARTS_FORGOTTEN_AFTER.as_secs() > BACKOFF_MAX.as_secs());
     assert!(PROBE_MAX.as_secs() * ATTEMPTS_MAX as u64 <= PROVISIONING_MAX.as_secs());
+    assert!(HOST_SILENT_AFTER.as_secs() >= 4 * SWEEP_EVERY.as_secs());
     // A create whose reply was lost must be adopted by its own pod before the sweep takes it for an orphan.
     assert!(ORPHAN_GRACE.as_secs() > BACKOFF_MAX.as_secs());
 };

@@ -57,6 +57,8 @@ impl Tx {
         let sql = "SELECT pod_id, at FROM events WHERE kind = 'pod.delete_requested' AND pod_id IN \
                    (SELECT id FROM pods WHERE desired = 'gone' AND terminated_at IS NULL)";
         let deleted = all!(self, (String, i64), sql)?.into_iter();
+        let forced = all!(self, (String,), "SELECT pod_id FROM forced_ends ORDER BY pod_id")?;
+        books.forced = forced.into_iter().map(|(pod,)| pod).collect();
         books.deleted = deleted.map(|(pod, at)| (pod, Timestamp::from_millis(at))).collect();
         let sql = "SELECT pod_id AS id, host_id AS text, vcpus, memory_gb, disk_gb FROM allocations ORDER BY pod_id";
         for row in all!(self, Share, sql)? {

@@ -15,6 +15,7 @@ mod checkpoint;
 mod disk;
 mod error;
 mod event;
+mod forced;
 mod hint;
 mod host;
 mod idempotency;

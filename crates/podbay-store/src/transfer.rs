@@ -10,7 +10,7 @@ use sqlx::{Postgres, Row};
 
 /// Every table that is moved, each after those that it refers to. Servers and their claims are of the present
 /// and stay behind.
-pub const TABLES: [&str; 23] = [
+pub const TABLES: [&str; 24] = [
     "install",
     "users",
     "api_keys",
@@ -25,6 +25,7 @@ pub const TABLES: [&str; 23] = [
     "pods",
     "pod_members",
     "pod_keys",
+    "forced_ends",
     "disks",
     "attachments",
     "events",

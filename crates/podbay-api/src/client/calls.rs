@@ -204,6 +204,12 @@ impl Client {
         self.call(Method::DELETE, &["pods", id], &[], NOTHING).await
     }
 
+    /// Ends a pod whose host is lost, without waiting for its machine to be gone; for the owner of the
+    /// installation.
+    pub async fn pod_end_by_force(&self, id: &str) -> Result<Deleted, Error> {
+        self.call(Method::DELETE, &["pods", id], &[("force", "true".to_owned())], NOTHING).await
+    }
+
     /// Status of these pods; those that are gone are missing. Without ids: of all live ones.
     pub async fn pod_statuses(&self, ids: &[&str]) -> Result<Vec<PodStatusRow>, Error> {
         let query: Vec<_> = ids.iter().map(|id| ("pod_ids", (*id).to_owned())).collect();

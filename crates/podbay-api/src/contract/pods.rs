@@ -47,6 +47,13 @@ pub(super) fn operations() -> Vec<Operation> {
         get(POD, "getPod", "One live pod").gives::<Pod>(),
         delete(POD, "deletePod", "Delete a pod")
             .about("Works in every state. A pod that is gone is not found.")
+            .asks(
+                "force",
+                "For the owner of the installation: end it without waiting for a machine that cannot be \
+                 confirmed to be gone, because its host is lost.",
+                &json!({ "type": "boolean", "default": false }),
+            )
+            .refuses(409, "Force is not called for: a plain delete can do it.")
             .gives::<Deleted>(),
         log(POD_LOG, "getPodLog"),
         log(POD_LOGS, "getPodLogs").ours(),

@@ -10,7 +10,18 @@
 //!          (attempt_failed) ──── permanent, or the last ──▶ ERROR
 //!
 //!   from every state: delete ─▶ DELETING ─ absence confirmed ─▶ TERMINATED (history)
+//!                                  └────── ended by force ─────────▲
 //! ```
+//!
+//! | state | deadline | and then | while the engine does not answer |
+//! |---|---|---|---|
+//! | PROVISIONING | `PROVISIONING_MAX`; `PROBE_MAX` for SSH, `ATTEMPTS_MAX` attempts | ERROR | the same |
+//! | ACTIVE | none | | stays so: a lost host is not a dead pod |
+//! | ERROR | none | waits for its delete, with its files | keeps its place if its machine may run |
+//! | DELETING | none; an audit finding (P6) after `STUCK_GRACE` | | stays so; force after `HOST_SILENT_AFTER` |
+//!
+//! An end by force, by the owner of the installation, is the one that does not wait for absence
+//! (`docs/decisions/0008`): what the pod held is given to nobody until the sweep has seen the host without it.
 //!
 //! Who may move what: the verbs write `desired` and `generation`; the reconciler alone writes
 //! everything below `placement`, under a compare-and-set on `version`. The wire status is

@@ -8,6 +8,7 @@ pub mod api_keys;
 pub mod chance;
 pub mod disks;
 pub mod error;
+pub mod force;
 pub mod invitations;
 mod jupyter;
 pub mod logins;

@@ -6,7 +6,7 @@ use super::params::{Id, Params};
 use super::reply::kept;
 use super::{status_rows, view};
 use crate::app::once::Replay;
-use crate::app::{Actor, App, Error, disks, pods};
+use crate::app::{Actor, App, Error, disks, force, pods};
 use axum::extract::State;
 use axum::http::Uri;
 use axum::response::Response;
@@ -108,7 +108,14 @@ pub(super) async fn remove(
     State(app): AppState,
     Extension(actor): Caller,
     Id(id): Id,
+    mut params: Params,
 ) -> Result<Json<Deleted>, Error> {
+    let by_force = params.choice("force", |word| word.parse::<bool>().ok(), "true, false");
+    params.finish()?;
+    if by_force == Some(true) {
+        force::pod_end(&app, &actor, &id).await?;
+        return Ok(Json(Deleted { status: PodStatus::Terminated.into() }));
+    }
     let gone = pods::pod_delete(&app, &actor, &id).await?;
     let status = if gone { PodStatus::Terminated } else { PodStatus::Deleting };
     Ok(Json(Deleted { status: status.into() }))

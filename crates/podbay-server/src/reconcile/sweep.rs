@@ -8,7 +8,7 @@ use crate::app::{App, Error};
 use podbay_core::disk::{self, Disk};
 use podbay_core::mutation::{self, Mutation};
 use podbay_core::pod::{Decision, MachinePhase, Pod, Resource, View, plan};
-use podbay_core::{Subject, Timestamp, limits};
+use podbay_core::{PodId, Subject, Timestamp, limits};
 use podbay_provider::{ListedMachine, ListedVolume};
 use std::collections::{HashMap, HashSet};
 
@@ -39,6 +39,14 @@ pub async fn sweep(app: &App) -> Found {
 
 async fn machines(app: &App, found: &mut Found) {
     let looked_at = app.now();
+    // Before the list, or one that is ended meanwhile would be judged by a look from before.
+    let forced = match forced(app).await {
+        Ok(forced) => forced,
+        Err(error) => {
+            found.trouble = Some(error.to_string());
+            return;
+        }
+    };
     let machines = match app.provider.machine_list().await {
         Ok(machines) => machines,
         Err(error) => {
@@ -75,11 +83,14 @@ async fn machines(app: &App, found: &mut Found) {
         }
     }
     // While one is missing the stamp stays: it is what that one's bill may end at.
-    if running > 0
-        && missing == 0
-        && let Err(error) = seen(app, looked_at).await
-    {
+    let all_seen = running > 0 && missing == 0;
+    if let Err(error) = answered(app, looked_at, all_seen).await {
         found.trouble = Some(error.to_string());
+    }
+    for (pod, at) in forced {
+        if let Err(error) = settle(app, &pod, at, &machines, looked_at).await {
+            found.trouble = Some(error.to_string());
+        }
     }
     let unknown = machines.iter().filter(|machine| !known.contains(&machine.name));
     orphans(app, unknown, found).await;
@@ -180,9 +191,49 @@ fn volume_differs(disk: &Disk, is_there: bool) -> bool {
     }
 }
 
-async fn seen(app: &App, at: Timestamp) -> Result<(), Error> {
+/// Writes that the engine has answered, and whether it showed all that is to run.
+async fn answered(app: &App, at: Timestamp, all_seen: bool) -> Result<(), Error> {
     let host = app.host.clone();
-    app.store.write(move |tx| Box::pin(async move { Ok(tx.host_seen_put(&host, at).await?) })).await
+    let written = app.store.write(move |tx| {
+        Box::pin(async move {
+            tx.host_answered_put(&host, at).await?;
+            if all_seen {
+                tx.host_seen_put(&host, at).await?;
+            }
+            Ok::<_, Error>(())
+        })
+    });
+    written.await
+}
+
+async fn forced(app: &App) -> Result<Vec<(PodId, Timestamp)>, podbay_store::StoreError> {
+    app.store.reader().await?.forced_end_list(&app.host).await
+}
+
+/// Gives back what a pod held that was ended by force, once the host shows that nothing of it is left. A
+/// call that was under way then may come through for a while.
+async fn settle(
+    app: &App,
+    pod: &PodId,
+    forced_at: Timestamp,
+    machines: &[ListedMachine],
+    looked_at: Timestamp,
+) -> Result<(), Error> {
+    let is_there = machines.iter().any(|machine| machine.pod_id.as_ref() == Some(pod));
+    if is_there || looked_at.since(forced_at) < limits::ORPHAN_GRACE {
+        return Ok(());
+    }
+    let (pod, now) = (pod.clone(), app.now());
+    let settled = app.store.write(move |tx| {
+        Box::pin(async move {
+            if tx.forced_end_settle(&pod, now).await? {
+                let text = "the host has shown that nothing of the pod is left";
+                tx.event_insert(Some(&pod), now, "pod.cleared", text).await?;
+            }
+            Ok::<_, Error>(())
+        })
+    });
+    settled.await
 }
 
 fn is_running(pod: &Pod) -> bool {

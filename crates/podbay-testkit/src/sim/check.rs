@@ -82,7 +82,27 @@ impl Run {
             let billed = self.check_ended(&id).await?;
             self.book.ended.insert(id, billed);
         }
+        self.check_forced(&books)?;
         self.check_disks(&books).await
+    }
+
+    /// How many pods that were ended by force still hold what they held.
+    pub(super) async fn forced(&self) -> Result<usize, String> {
+        let mut tx = self.server.app.store.reader().await.map_err(rows)?;
+        Ok(tx.forced_end_list(&self.server.app.host).await.map_err(rows)?.len())
+    }
+
+    /// What a pod that was ended by force had is not given to others while its machine may run.
+    fn check_forced(&self, books: &Books) -> Result<(), String> {
+        let held: BTreeSet<&str> = books.held.iter().map(|(owner, _, _)| owner.as_str()).collect();
+        let world = self.server.world.machines();
+        for machine in world.iter().filter(|machine| machine.is_running() && !machine.late) {
+            let owner = machine.spec.pod_id.as_str();
+            if self.book.ended.contains_key(owner) && !held.contains(owner) {
+                return Err(format!("A2: {owner} has ended, holds nothing, and {} runs", machine.spec.name));
+            }
+        }
+        Ok(())
     }
 
     fn check_live(&mut self, pod: &Pod) -> Result<(), String> {
@@ -130,8 +150,10 @@ impl Run {
         let pod = tx.pod_get(&id).await.map_err(rows)?;
         let pod = pod.ok_or_else(|| format!("P2: the accepted pod {id} has no row"))?;
         let left = self.server.world.machines_of(&id);
-        // What an engine had in its queue, or a server that stood still, may land late: the sweep has it.
-        if left.iter().any(|machine| !machine.late) {
+        // What an engine had in its queue, or a server that stood still, may land late: the sweep has it. The
+        // same is true of what nobody could ask about.
+        let by_force = tx.forced_end_list(&self.server.app.host).await.map_err(rows)?;
+        if left.iter().any(|machine| !machine.late) && by_force.iter().all(|(forced, _)| *forced != id) {
             return Err(format!("P3: {id} is {} and has machines: {left:?}", pod.status()));
         }
         if pod.status() != PodStatus::Terminated || pod.placement.is_some() {

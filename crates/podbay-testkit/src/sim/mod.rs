@@ -273,7 +273,8 @@ impl Run {
     }
 
     async fn make_move(&mut self) -> Result<String, String> {
-        match self.draw.below(34) {
+        match self.draw.below(35) {
+            34 => self.force_one().await,
             0..=5 => self.create().await,
             6..=8 => self.delete().await,
             9..=14 => {
@@ -338,10 +339,28 @@ impl Run {
                 Some(_) => {}
             }
         }
-        if !is_lost {
-            self.clear().await?;
+        if is_lost {
+            self.force().await?;
+            // It comes back after all.
+            self.server.world.calm();
         }
+        self.settle_forced(end).await?;
+        self.clear().await?;
         self.last_check().await
+    }
+
+    /// What was ended by force gives its place back once the host shows that nothing of it is left.
+    async fn settle_forced(&mut self, end: Timestamp) -> Result<(), String> {
+        let end = end.plus(REST_MAX);
+        while self.forced().await? > 0 {
+            if self.server.clock.now() > end {
+                return Err("P6: what was ended by force still holds its place".into());
+            }
+            self.server.advance(SWEEP).await;
+            self.server.sweep().await;
+            self.check().await?;
+        }
+        Ok(())
     }
 
     /// Users delete all that they have, and nothing is left.

@@ -43,6 +43,29 @@ impl Run {
         }
     }
 
+    /// The owner ends a pod by force, which is refused unless it is called for.
+    pub(super) async fn force_one(&mut self) -> Result<String, String> {
+        let Some(id) = self.pick() else { return Ok("nothing to end by force".into()) };
+        let owner = self.server.owner().await.through(self.servers.any(&mut self.draw));
+        let reply = owner.delete(&format!("/api/v1/pods/{id}?force=true")).await;
+        match reply.status.as_u16() {
+            200 | 404 | 409 | 503 => Ok(format!("force {id}: {}", reply.status)),
+            _ => Err(format!("W: an end by force was answered {}: {}", reply.status, reply.json)),
+        }
+    }
+
+    /// The host is lost, and the owner ends all that was on it: that does not wait for the host.
+    pub(super) async fn force(&mut self) -> Result<(), String> {
+        self.server.advance(limits::HOST_SILENT_AFTER).await;
+        for id in self.pods.clone() {
+            let reply = self.server.owner().await.delete(&format!("/api/v1/pods/{id}?force=true")).await;
+            if !matches!(reply.status.as_u16(), 200 | 404) {
+                return Err(format!("P6: {id} was not ended by force: {}", reply.json));
+            }
+        }
+        self.check().await
+    }
+
     /// An order with a key at a server that dies before it has answered; then a storm of the same order
     /// until it is answered.
     pub(super) async fn insist(&mut self) -> Result<String, String> {

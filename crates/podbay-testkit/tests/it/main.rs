@@ -11,6 +11,7 @@ mod connections;
 mod contract;
 mod disks;
 mod faults;
+mod force;
 mod idempotency;
 mod limits;
 mod logins;

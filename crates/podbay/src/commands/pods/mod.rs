@@ -62,6 +62,9 @@ pub enum Pods {
         /// Do not ask
         #[arg(long, short)]
         yes: bool,
+        /// End pods whose host is lost, without waiting for their machines to be gone (owner only)
+        #[arg(long)]
+        force: bool,
     },
     /// List pods that have ended, and what they cost
     History(History),
@@ -127,7 +130,7 @@ impl Pods {
                 let events = client.pod_events(&pod.id, after, limits::PAGE_LIMIT_MAX).await?;
                 context.list(&events, "nothing has happened", list::events)
             }
-            Self::Delete { pods, yes } => delete(context, &client, &pods, yes).await,
+            Self::Delete { pods, yes, force } => delete(context, &client, &pods, yes, force).await,
             Self::History(history) => {
                 let page = client.pod_history(&history.query()).await?;
                 context.list(&page.data, "no pod of yours has ended", list::history)
@@ -167,7 +170,13 @@ async fn find_pod(client: &Client, text: &str) -> Result<Pod> {
 }
 
 /// Finds all of them before it asks, and asks before it deletes one.
-async fn delete(context: &mut Context<'_>, client: &Client, texts: &[String], yes: bool) -> Result<()> {
+async fn delete(
+    context: &mut Context<'_>,
+    client: &Client,
+    texts: &[String],
+    yes: bool,
+    force: bool,
+) -> Result<()> {
     let mut pods: Vec<Pod> = Vec::with_capacity(texts.len());
     for text in texts {
         let pod = find_pod(client, text).await?;
@@ -180,7 +189,9 @@ async fn delete(context: &mut Context<'_>, client: &Client, texts: &[String], ye
     let mut deleted = Vec::with_capacity(pods.len());
     let mut failed = None;
     for pod in &pods {
-        match client.pod_delete(&pod.id).await {
+        let done =
+            if force { client.pod_end_by_force(&pod.id).await } else { client.pod_delete(&pod.id).await };
+        match done {
             Ok(answer) => deleted.push((pod, answer)),
             Err(error) => {
                 let failure = Failure::from(error);
