@@ -91,11 +91,8 @@ pub(crate) async fn copy(config: &Config, from: Option<&str>, to: &str) -> anyho
     for (table, rows) in moved.iter().filter(|(_, rows)| *rows > 0) {
         let _ = writeln!(text, "{table:22}{rows:>10} rows");
     }
-    let _ = writeln!(
-        text,
-        "copied to {}; now write `database = \"{}\"` into the configuration, keep the data folder, and start the server",
-        redact(to),
-        redact(to)
-    );
+    let to = redact(to);
+    let _ = writeln!(text, "copied to {to}; now write `database = \"{to}\"` into the configuration");
+    text.push_str("(with the password, if it has one), keep the data folder, and start the server\n");
     Ok(text)
 }
