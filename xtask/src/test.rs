@@ -3,7 +3,7 @@
 use crate::engine::{DOCKER_SOCKET, Engine, Kind};
 use crate::postgres::Postgres;
 use crate::sh::{self, Context, Result};
-use crate::{contract, image, paths, person, setup, small_images};
+use crate::{contract, image, paths, person, setup, small_images, upgrade};
 use std::path::PathBuf;
 
 /// How long new seeds are simulated, beside those that once found something.
@@ -43,9 +43,13 @@ pub fn main(args: &[String]) -> Result<()> {
     if let Err(failure) = &contract {
         sh::say(format!("the contract does not hold: {failure}"));
     }
+    let upgraded = if filter.is_none() { upgrade::main(&[]) } else { Ok(()) };
+    if let Err(failure) = &upgraded {
+        sh::say(format!("the upgrade from the commit before failed: {failure}"));
+    }
     // The person's walk prints its count on the very last line; nothing may follow.
     person::walk(&engine)?;
-    workspace.and(docker).and(contract).map_err(|_| "".into())
+    workspace.and(docker).and(contract).and(upgraded).map_err(|_| "".into())
 }
 
 fn workspace(engine: &Engine, args: &[String]) -> Result<()> {

@@ -1,7 +1,7 @@
 //! `cargo xtask upgrade`: an earlier commit's program is replaced by this one in the middle of its work.
 //!
-//! Not a part of `ci`: the earlier commit's crates are built for it, which takes about as long as building this
-//! one's. The dependencies are not: what is built of them is shared by hard links.
+//! The earlier commit's crates are built for it, which takes about as long as building this one's. The
+//! dependencies are not: what is built of them is shared by hard links.
 
 use crate::engine::Engine;
 use crate::sh::{self, Context, Result};
