@@ -48,6 +48,7 @@ pub use pod::HistorySort;
 pub use pod_mark::PodMark;
 pub use schema::Schema;
 pub use server::Server;
+pub use sharing::Door;
 pub use store::{BoxFuture, Settings, Store, Turnstile, Tx};
 pub use team::{Member, Membership, Team};
 pub use transfer::TABLES;

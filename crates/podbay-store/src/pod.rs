@@ -84,7 +84,7 @@ macro_rules! lines {
     };
 }
 
-pub(crate) use {line, lines};
+pub(crate) use line;
 
 /// Whether the user `$1` sees a row: it is personal, or of a team that the user is a member of.
 macro_rules! seen {

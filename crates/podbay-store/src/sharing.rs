@@ -1,11 +1,73 @@
 //! Whose SSH keys are in which pod.
 
-use crate::pod::{Lines, lines, pods};
-use crate::{IN_LISTS, Result, SshKeyRecord, Tx, all, exec, in_list, in_lists, opt, placeholders};
-use podbay_core::pod::{Pod, Sharing};
+use crate::pod::{Lines, SEPARATOR};
+use crate::{
+    IN_LISTS, Result, SshKeyRecord, StoreError, Tx, all, exec, in_list, in_lists, opt, placeholders,
+};
+use podbay_core::pod::{Pod, Resource, Sharing};
 use podbay_core::{PodId, SshKeyId, TeamId, UserId};
 use std::collections::HashMap;
 use std::sync::LazyLock;
+
+/// What of a pod decides which keys it lets in, and where they are written. Little: an account may have a
+/// thousand pods, and to take all their rows apart would hold up everybody else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Door {
+    /// The pod.
+    pub id: PodId,
+    /// Who made it.
+    pub user_id: UserId,
+    /// Whether it is a team's.
+    pub is_of_team: bool,
+    /// The present one.
+    pub attempt: u32,
+    /// Whether a machine is there, or may be.
+    pub has_machine: bool,
+}
+
+impl Door {
+    /// That of a row.
+    #[must_use]
+    pub fn of(pod: &Pod) -> Self {
+        Self {
+            id: pod.id.clone(),
+            user_id: pod.user_id.clone(),
+            is_of_team: pod.team_id.is_some(),
+            attempt: pod.attempt,
+            has_machine: pod.machine != Resource::Absent,
+        }
+    }
+}
+
+/// Doors as one text, by what they are chosen by.
+macro_rules! doors {
+    ($where:literal) => {
+        concat!(
+            "SELECT string_agg(concat_ws(' ', id, user_id, CASE WHEN team_id IS NULL THEN 0 ELSE 1 END, attempt, \
+             CASE WHEN machine = '\"absent\"' THEN 0 ELSE 1 END), '\x1e') FROM pods WHERE terminated_at IS NULL AND ",
+            $where
+        )
+    };
+}
+
+fn door(line: &str) -> Result<Door> {
+    let words: Vec<&str> = line.split(' ').collect();
+    let row = words.first().copied().unwrap_or_default();
+    let corrupt = |column| StoreError::Corrupt { table: "pods", column, row: row.to_owned() };
+    let [id, user, team, attempt, machine] = words[..] else { return Err(corrupt("id")) };
+    Ok(Door {
+        id: PodId::from_stored(id.to_owned()),
+        user_id: UserId::from_stored(user.to_owned()),
+        is_of_team: team == "1",
+        attempt: attempt.parse().map_err(|_| corrupt("attempt"))?,
+        has_machine: machine == "1",
+    })
+}
+
+fn doors(row: Option<Lines>) -> Result<Vec<Door>> {
+    let text = row.and_then(|(lines,)| lines).unwrap_or_default();
+    text.split(SEPARATOR).filter(|line| !line.is_empty()).map(door).collect()
+}
 
 static CHOSEN_OF_PODS: LazyLock<[String; 2]> = LazyLock::new(|| {
     let sql = "SELECT pod_id, ssh_key_id FROM pod_keys WHERE pod_id IN (IDS)";
@@ -48,7 +110,7 @@ impl Tx {
     ///
     /// # Errors
     /// The database refuses.
-    pub async fn ssh_keys_of_pods(&mut self, pods: &[Pod]) -> Result<Vec<Vec<SshKeyRecord>>> {
+    pub async fn ssh_keys_of_pods(&mut self, pods: &[Door]) -> Result<Vec<Vec<SshKeyRecord>>> {
         let mut chosen: HashMap<String, String> = HashMap::new();
         for (size, ids) in in_lists(pods.iter().map(|pod| pod.id.as_str()).collect()) {
             let rows = in_list!(self, (String, String), fetch_all, &CHOSEN_OF_PODS[size], [], ids)?;
@@ -57,7 +119,7 @@ impl Tx {
         let mut of_users: HashMap<&UserId, Vec<SshKeyRecord>> = HashMap::new();
         let mut all = Vec::with_capacity(pods.len());
         for pod in pods {
-            let mut keys = if pod.team_id.is_some() {
+            let mut keys = if pod.is_of_team {
                 self.ssh_keys_of_team_pod(&pod.id).await?
             } else if let Some(keys) = of_users.get(&pod.user_id) {
                 keys.clone()
@@ -91,23 +153,29 @@ impl Tx {
     ///
     /// # Errors
     /// The database refuses.
-    pub async fn pod_list_with_keys_of(&mut self, user: &UserId) -> Result<Vec<Pod>> {
-        let sql = lines!(
-            "WHERE terminated_at IS NULL AND id IN ( \
-             SELECT id FROM pods WHERE user_id = $1 AND terminated_at IS NULL \
+    pub async fn pod_doors_of_user(&mut self, user: &UserId) -> Result<Vec<Door>> {
+        let sql = doors!(
+            "id IN (SELECT id FROM pods WHERE user_id = $1 AND terminated_at IS NULL \
              UNION SELECT p.id FROM team_members m JOIN pods p ON p.owner_id = m.team_id \
              WHERE m.user_id = $1 AND p.terminated_at IS NULL AND p.shared_with_team \
              UNION SELECT pod_id FROM pod_members WHERE user_id = $1)"
         );
-        pods(opt!(self, Lines, sql, user.as_str())?)
+        doors(opt!(self, Lines, sql, user.as_str())?)
     }
 
     /// All live pods of a team.
     ///
     /// # Errors
     /// The database refuses.
-    pub async fn pod_list_of_team(&mut self, team: &TeamId) -> Result<Vec<Pod>> {
-        let sql = lines!("WHERE owner_id = $1 AND terminated_at IS NULL");
-        pods(opt!(self, Lines, sql, team.as_str())?)
+    pub async fn pod_doors_of_team(&mut self, team: &TeamId) -> Result<Vec<Door>> {
+        doors(opt!(self, Lines, doors!("owner_id = $1"), team.as_str())?)
+    }
+
+    /// That of a pod, if it lives.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub async fn pod_door(&mut self, id: &PodId) -> Result<Vec<Door>> {
+        doors(opt!(self, Lines, doors!("id = $1"), id.as_str())?)
     }
 }

@@ -305,6 +305,12 @@ pub struct Pod {
     pub terminated_at: Option<Timestamp>,
 }
 
+/// See [`Pod::machine_name`].
+#[must_use]
+pub fn machine_name(pod: &PodId, attempt: u32) -> String {
+    format!("podbay-{pod}-{attempt}")
+}
+
 impl Pod {
     /// A pod as the create verb stores it.
     #[must_use]
@@ -376,7 +382,7 @@ impl Pod {
     /// create whose reply was lost is found again.
     #[must_use]
     pub fn machine_name(&self) -> String {
-        format!("podbay-{}-{}", self.id, self.attempt)
+        machine_name(&self.id, self.attempt)
     }
 
     /// The login name of the SSH connection: the image's user, root if it names none.

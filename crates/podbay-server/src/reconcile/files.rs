@@ -4,6 +4,7 @@ use crate::app::{App, Error};
 use podbay_core::PodId;
 use podbay_core::pod::{ImageFact, JUPYTER_PORT, Pod, SSH_PORT};
 use podbay_provider::File;
+use podbay_store::Door;
 use russh::keys::PrivateKey;
 use russh::keys::ssh_key::LineEnding;
 use russh::keys::ssh_key::private::{Ed25519Keypair, KeypairData};
@@ -24,7 +25,7 @@ pub(super) async fn all(app: &App, pod: &Pod, image: &ImageFact) -> Result<Vec<F
         File { name: "config.json", bytes: config.to_string().into_bytes() },
         File { name: "host_key", bytes: host_key(&app.host_key_secret, &pod.id)?.into_bytes() },
     ];
-    files.extend(authorized_keys(app, std::slice::from_ref(pod)).await?);
+    files.extend(authorized_keys(app, &[Door::of(pod)]).await?);
     if let Some(hash) = &pod.spec.jupyter {
         // The second name is that of newer versions; each ignores what it does not know.
         let config = serde_json::json!({
@@ -50,7 +51,7 @@ fn jupyter_service() -> serde_json::Value {
 }
 
 /// The keys that each of the pods lets in now.
-pub(crate) async fn authorized_keys(app: &App, pods: &[Pod]) -> Result<Vec<File>, Error> {
+pub(crate) async fn authorized_keys(app: &App, pods: &[Door]) -> Result<Vec<File>, Error> {
     let all = app.store.reader().await?.ssh_keys_of_pods(pods).await?;
     let file = |keys: Vec<podbay_store::SshKeyRecord>| {
         let lines: String = keys.iter().map(|key| format!("{}\n", key.public_key)).collect();

@@ -7,8 +7,9 @@
 use crate::app::{App, Error, KeysOf};
 use crate::reconcile::files;
 use podbay_core::PodId;
-use podbay_core::pod::{Pod, Resource};
+use podbay_core::pod::machine_name;
 use podbay_provider::File;
+use podbay_store::Door;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,7 +32,7 @@ pub struct Distributed {
 pub async fn distribute(app: &App) -> Distributed {
     let marked = app.keys_dirty.lock().map(|mut dirty| std::mem::take(&mut *dirty)).unwrap_or_default();
     let mut left = Vec::new();
-    let mut pods: BTreeMap<PodId, Pod> = BTreeMap::new();
+    let mut pods: BTreeMap<PodId, Door> = BTreeMap::new();
     for mark in marked {
         match concerned(app, &mark).await {
             Ok(found) => pods.extend(found.into_iter().map(|pod| (pod.id.clone(), pod))),
@@ -42,7 +43,7 @@ pub async fn distribute(app: &App) -> Distributed {
         }
     }
     let mut done = 0;
-    let pods: Vec<Pod> = pods.into_values().collect();
+    let pods: Vec<Door> = pods.into_values().collect();
     for some in pods.chunks(READ_TOGETHER) {
         // One pod that cannot be reached must not keep a revoked key in the others.
         for (pod, served) in some.iter().zip(serve(app, some).await) {
@@ -54,6 +55,8 @@ pub async fn distribute(app: &App) -> Distributed {
                 }
             }
         }
+        // Calls that wait for this thread come first.
+        tokio::task::yield_now().await;
     }
     let result = Distributed { done, left: left.len() };
     if let Ok(mut dirty) = app.keys_dirty.lock() {
@@ -63,20 +66,20 @@ pub async fn distribute(app: &App) -> Distributed {
 }
 
 /// The pods with a machine that a mark concerns.
-async fn concerned(app: &App, mark: &KeysOf) -> Result<Vec<Pod>, Error> {
+async fn concerned(app: &App, mark: &KeysOf) -> Result<Vec<Door>, Error> {
     let mut tx = app.store.reader().await?;
     let mut pods = match mark {
-        KeysOf::Pod(id) => tx.pod_get(id).await?.into_iter().collect(),
-        KeysOf::User(user) => tx.pod_list_with_keys_of(user).await?,
-        KeysOf::Team(team) => tx.pod_list_of_team(team).await?,
+        KeysOf::Pod(id) => tx.pod_door(id).await?,
+        KeysOf::User(user) => tx.pod_doors_of_user(user).await?,
+        KeysOf::Team(team) => tx.pod_doors_of_team(team).await?,
     };
-    pods.retain(|pod| pod.terminated_at.is_none() && pod.machine != Resource::Absent);
+    pods.retain(|pod| pod.has_machine);
     Ok(pods)
 }
 
 /// Writes the keys of those pods. Where other servers write, too, until what was written is what the rows say
 /// now: another one may have written what it had read before.
-async fn serve(app: &App, pods: &[Pod]) -> Vec<Result<(), Error>> {
+async fn serve(app: &App, pods: &[Door]) -> Vec<Result<(), Error>> {
     let mut served: Vec<Result<(), Error>> = pods.iter().map(|_| Ok(())).collect();
     let mut written: Vec<Option<File>> = pods.iter().map(|_| None).collect();
     loop {
@@ -92,7 +95,8 @@ async fn serve(app: &App, pods: &[Pod]) -> Vec<Result<(), Error>> {
             if written[nth].as_ref() == Some(&file) {
                 continue;
             }
-            let put = app.provider.files_put(&pods[nth].machine_name(), std::slice::from_ref(&file)).await;
+            let name = machine_name(&pods[nth].id, pods[nth].attempt);
+            let put = app.provider.files_put(&name, std::slice::from_ref(&file)).await;
             served[nth] = put.map_err(|error| Error::Unavailable(error.to_string()));
             written[nth] = Some(file);
             is_done = false;

@@ -5,7 +5,7 @@ use podbay_core::pod::{Pod, Sharing};
 use podbay_core::published::TeamRole::{self, Admin, Member};
 use podbay_core::usage::{UsageState, billed};
 use podbay_core::{CreditId, InvitationId, Micros, Owner, PodId, SshKeyId, TeamId, UserId};
-use podbay_store::{Credit, HistorySort, Invitation, SshKeyRecord, StoreError, Team};
+use podbay_store::{Credit, Door, HistorySort, Invitation, SshKeyRecord, StoreError, Team};
 
 fn team(number: u128) -> TeamId {
     TeamId::from_bits(1000 + number)
@@ -190,7 +190,7 @@ async fn lists_have_what_is_personal_and_what_is_of_ones_teams() {
 }
 
 async fn keys(db: &Db, pod: &Pod) -> Vec<u128> {
-    let keys = db.reader().await.ssh_keys_of_pods(std::slice::from_ref(pod)).await.unwrap().remove(0);
+    let keys = db.reader().await.ssh_keys_of_pods(&[Door::of(pod)]).await.unwrap().remove(0);
     keys.iter().map(|key| key.name.parse().unwrap()).collect()
 }
 
@@ -234,7 +234,7 @@ async fn keys_follow_sharing_and_membership() {
         assert_eq!(keys(&db, &own).await, [2], "{}: seen by all, entered by its maker", db.kind);
         assert_eq!(keys(&db, &all).await, [1, 2, 3], "{}", db.kind);
         assert_eq!(keys(&db, &some).await, [2, 3], "{}", db.kind);
-        let pods = [personal.clone(), own.clone(), personal.clone(), some.clone()];
+        let pods = [&personal, &own, &personal, &some].map(Door::of);
         let together = db.reader().await.ssh_keys_of_pods(&pods).await.unwrap();
         assert_eq!(together.iter().map(Vec::len).collect::<Vec<_>>(), [1, 1, 1, 2], "{}", db.kind);
 
@@ -252,7 +252,7 @@ async fn keys_follow_sharing_and_membership() {
         assert_eq!(keys(&db, &some).await, [2, 3], "{}: others' keys are not chosen from", db.kind);
 
         let with_keys = async |owner: UserId| {
-            let pods = db.reader().await.pod_list_with_keys_of(&owner).await.unwrap();
+            let pods = db.reader().await.pod_doors_of_user(&owner).await.unwrap();
             let mut ids: Vec<PodId> = pods.into_iter().map(|pod| pod.id).collect();
             ids.sort_unstable();
             ids
@@ -261,7 +261,7 @@ async fn keys_follow_sharing_and_membership() {
         assert_eq!(with_keys(user(2)).await, [2, 3, 4].map(pod_id), "{}", db.kind);
         assert_eq!(with_keys(user(3)).await, [3, 4].map(pod_id), "{}", db.kind);
         assert_eq!(with_keys(user(4)).await, [], "{}", db.kind);
-        assert_eq!(db.reader().await.pod_list_of_team(&team(1)).await.unwrap().len(), 3);
+        assert_eq!(db.reader().await.pod_doors_of_team(&team(1)).await.unwrap().len(), 3);
 
         for member in [2, 3] {
             assert!(leave(&db, 1, member).await);
