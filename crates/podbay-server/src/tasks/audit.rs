@@ -2,6 +2,7 @@
 //! holds the server to (`podbay_core::audit`). It only tells; repairs are the reconciler's own steps.
 
 use crate::app::{App, Error};
+use crate::reconcile::Lease;
 use podbay_core::audit::{self, Finding, Sight};
 use podbay_core::{Timestamp, limits};
 use std::collections::BTreeSet;
@@ -135,8 +136,15 @@ async fn tell(app: &App, at: Timestamp, new: Vec<Finding>, over: Vec<Finding>) -
     for finding in &new {
         tracing::error!(invariant = finding.invariant, of = finding.of, finding.text, "audit");
     }
+    let me = app.lease.as_ref().map(Lease::server);
     let written = app.store.write(move |tx| {
         Box::pin(async move {
+            // Of several servers, all of which audit, the eldest tells.
+            if let Some(me) = me
+                && tx.server_list().await?.first().map(|eldest| &eldest.id) != me.as_ref()
+            {
+                return Ok(());
+            }
             let new = new.iter().map(|finding| ("audit.finding", finding));
             for (kind, finding) in new.chain(over.iter().map(|finding| ("audit.resolved", finding))) {
                 let text = format!("{} {}: {}", finding.invariant, finding.of, finding.text);

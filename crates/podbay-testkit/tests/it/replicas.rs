@@ -6,6 +6,7 @@ use podbay_core::limits::{LEASE, LEASE_RENEW_EVERY};
 use podbay_server::app::App;
 use podbay_server::reconcile::Driver;
 use podbay_server::reconcile::lease::{self, Beat};
+use podbay_server::tasks::audit::audit;
 use podbay_testkit::{Client, Share, TestServer, database};
 use std::sync::Arc;
 use std::time::Duration;
@@ -136,4 +137,20 @@ async fn servers_hear_of_each_others_deletes() {
     let deleted = ada.through(&router).delete(&format!("/api/v1/pods/{id}")).await.ok();
     assert_eq!(deleted["status"], "TERMINATED", "the one that has it was told, and told of the end");
     tasks.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_finding_of_two_servers_is_one_event() {
+    let (server, other, _) = two().await;
+    let id = order(&server.user("ada").await).await;
+    server.settle().await;
+    server.world.machine_vanish(&server.row(&id).await.machine_name());
+    for _ in 0..2 {
+        for app in [&server.app, &other] {
+            assert_eq!(audit(app).await.unwrap().trouble, None);
+        }
+    }
+    let told = server.app.store.reader().await.unwrap().event_list(&"", 0, 100).await.unwrap();
+    let kinds: Vec<&str> = told.iter().map(|event| event.kind.as_str()).collect();
+    assert_eq!(kinds.iter().filter(|kind| **kind == "audit.finding").count(), 1, "{told:?}");
 }

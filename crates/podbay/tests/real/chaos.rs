@@ -22,8 +22,9 @@ const KILL_EVERY: u32 = 12;
 const ENGINE_EVERY: u32 = 35;
 /// Live pods at most; one more order is a delete instead.
 const LIVE_MAX: usize = 8;
-/// Ports of this test alone, so that what is left of them can be told from others'.
-const PORTS: std::ops::RangeInclusive<u16> = 29_000..=29_099;
+/// Ports of this test alone, so that what is left of them can be told from others': below those that servers take
+/// unless they are told otherwise.
+const PORTS: std::ops::RangeInclusive<u16> = 19_000..=19_099;
 
 /// Servers that share a database, and between two times that one of them stands still.
 const SERVERS: u32 = 3;
