@@ -32,8 +32,10 @@ impl Tx {
     /// The database refuses.
     pub async fn retire(&mut self, id: &str, now: Timestamp) -> Result<()> {
         self.lock_name(id).await?;
-        let sql = "SELECT COUNT(*), COALESCE(MAX(seq), 0) FROM events WHERE pod_id = $1";
-        let Some((count, last)) = opt!(self, (i64, i64), sql, id)?.filter(|(count, _)| *count > 0) else {
+        let sql =
+            "SELECT COUNT(*), COALESCE(MIN(seq), 0), COALESCE(MAX(seq), 0) FROM events WHERE pod_id = $1";
+        let Some((count, 1, last)) = opt!(self, (i64, i64, i64), sql, id)? else {
+            // Another server was first.
             return Ok(());
         };
         exec!(self, "DELETE FROM events WHERE pod_id = $1", id)?;

@@ -63,9 +63,9 @@ pub async fn pod_end(app: &App, actor: &Actor, id: &str) -> Result<(), Error> {
 /// Why force is called for.
 async fn may(tx: &mut Tx, pod: &Pod, host: &podbay_core::HostId, now: Timestamp) -> Result<String, Error> {
     let answered = tx.host_answered(host).await?;
-    if answered.is_none_or(|at| now.since(at) >= limits::HOST_SILENT_AFTER) {
-        let since = answered.map_or_else(|| "the start".to_owned(), |at| at.to_string());
-        return Ok(format!("the container engine has not answered since {since}"));
+    // Before the first sweep nobody knows; a delete that does not come through is a reason then, too.
+    if let Some(at) = answered.filter(|at| now.since(*at) >= limits::HOST_SILENT_AFTER) {
+        return Ok(format!("the container engine has not answered since {at}"));
     }
     let events = tx.event_list(&pod.id, 0, EVENTS).await?;
     let deleted = events.iter().find(|event| event.kind == "pod.delete_requested").map(|event| event.at);

@@ -16,8 +16,8 @@ use std::time::Duration;
 
 /// Pods whose keys are read together: who has many pods has the same keys in most of them.
 const READ_TOGETHER: usize = 100;
-/// Longest rest after all that was marked has been served.
-const REST_MAX: Duration = Duration::from_secs(1);
+/// Longest rest after all that was marked has been served: a change is to be in the pods within a second.
+const REST_MAX: Duration = Duration::from_millis(200);
 
 /// Pods served and marks left.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -38,8 +38,11 @@ async fn a_pod_whose_host_is_lost_stays_active_and_a_host_that_is_back_shows_it_
 #[tokio::test]
 async fn an_end_by_force_is_for_the_owner_and_only_where_a_delete_cannot_do_it() {
     let server = TestServer::new().await;
-    let (ada, id) = active(&server).await;
     let owner = server.owner().await;
+    let young = owner.post("/api/v1/pods", &TestServer::order()).await.ok();
+    // No sweep has looked yet, and that is no reason.
+    owner.delete(&forced(young["id"].as_str().unwrap())).await.error(409);
+    let (ada, id) = active(&server).await;
     let text = owner.delete(&forced(&id)).await.error(409);
     assert!(text.contains("delete the pod without force"), "{text}");
     server.world.host_gone(FOR_EVER);

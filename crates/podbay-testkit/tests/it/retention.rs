@@ -59,11 +59,23 @@ async fn events_of_the_ended_are_forgotten_after_their_time_and_no_total_changes
     assert_eq!((history().await, server.events(&alive[0]).await), before);
     assert_eq!(wallet().await, bills);
     assert_eq!(cost().await, (1, total));
+    // Another server that has found the same ones comes too late, and changes nothing.
+    let (late, at) = (ended.to_vec(), server.clock.now());
+    let again = server.app.store.write(move |tx| {
+        Box::pin(async move {
+            for id in &late {
+                tx.retire(id, at).await?;
+            }
+            Ok::<_, podbay_store::StoreError>(())
+        })
+    });
+    again.await.unwrap();
     for id in ended {
         let path = format!("/api/v1/pods/{id}/events");
         let events = ada.get(&path).await.ok();
         assert_eq!(events["data"][0]["kind"], "events.retired", "{events}");
         assert_eq!(events["data"].as_array().unwrap().len(), 1);
+        assert!(!events["data"][0]["text"].as_str().unwrap().starts_with("1 "), "{events}");
         assert!(PodId::parse(id).is_some());
     }
 }
