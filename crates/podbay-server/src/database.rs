@@ -9,7 +9,18 @@ use std::fmt::Write;
 
 async fn open(url: &str, read_only: bool) -> anyhow::Result<Store> {
     let settings = Settings { read_only, readers: 1, ..Settings::at(url) };
-    Store::open(&settings).await.with_context(|| format!("cannot open the database {}", redact(url)))
+    let what = || format!("cannot open the database {}: can it be reached?", redact(url));
+    Store::open(&settings).await.with_context(what)
+}
+
+/// The database of that installation, which must be there: a wrong folder must not get a new one.
+fn located(config: &Config) -> anyhow::Result<String> {
+    let url = config.database_url();
+    ensure!(
+        config.is_shared() || std::path::Path::new(&url).is_file(),
+        "there is no database {url}: is --data-dir right? A server makes one at its first start"
+    );
+    Ok(url)
 }
 
 async fn schema(store: &Store) -> anyhow::Result<Schema> {
@@ -17,7 +28,7 @@ async fn schema(store: &Store) -> anyhow::Result<Schema> {
 }
 
 pub(crate) async fn status(config: &Config) -> anyhow::Result<String> {
-    let url = config.database_url();
+    let url = located(config)?;
     let store = open(&url, true).await?;
     let schema = schema(&store).await?;
     let mut text = format!(
@@ -51,15 +62,10 @@ pub(crate) async fn status(config: &Config) -> anyhow::Result<String> {
 }
 
 pub(crate) async fn migrate(config: &Config) -> anyhow::Result<String> {
-    let url = config.database_url();
+    let url = located(config)?;
     // A file has one writer; a PostgreSQL may be in use by servers of the version before.
     let _lock = if config.is_shared() { None } else { Some(lock(&config.data_dir)?) };
-    let before = match open(&url, true).await {
-        Ok(store) => schema(&store).await?.applied,
-        // A file that is not there yet.
-        Err(_) if !config.is_shared() => 0,
-        Err(error) => return Err(error),
-    };
+    let before = schema(&open(&url, true).await?).await?.applied;
     let store = open(&url, false).await?;
     let after = schema(&store).await?;
     store.close().await;
