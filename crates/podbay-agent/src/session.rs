@@ -80,8 +80,8 @@ impl Session {
                 let line = format!("podbay: {}\r\n", problem.why);
                 let report = async {
                     let _ = self.outlet.send(Some(STDERR), Bytes::from(line)).await;
-                    self.outlet.end().await;
                     let _ = self.handle.exit_status_request(self.id, problem.status).await;
+                    self.outlet.end().await;
                     self.outlet.close().await;
                 };
                 // The report waits for the client's window, so the client must be heard.
@@ -183,10 +183,12 @@ impl Session {
                         }
                     }
                 };
-                outlet.end().await;
+                // Before the end of the output: a client that sends nothing closes as soon as it
+                // sees that, and a closed channel takes no status.
                 if let Ok(status) = status {
                     report(&handle, id, status).await;
                 }
+                outlet.end().await;
                 outlet.close().await;
             }
         };

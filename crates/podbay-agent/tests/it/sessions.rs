@@ -172,6 +172,20 @@ fn the_process_group_is_hung_up_when_the_client_leaves() {
 }
 
 #[test]
+fn the_status_is_told_before_the_end_of_the_output() {
+    // A client that has nothing to send closes the channel at the end of the output, and reports
+    // 255 if it was not told a status by then.
+    let agent = Agent::start();
+    for (line, told) in [("exit 3", "rtype exit-status"), ("kill -9 $$", "rtype exit-signal")] {
+        let mut command = agent.client("ssh");
+        let output = command.args(["-vv", "-o", "LogLevel=DEBUG2", "pod", line]).stdin(Stdio::null()).output();
+        let seen = text(&output.unwrap().stderr);
+        let at = |words: &str| seen.find(words).unwrap_or_else(|| panic!("no {words:?} in:\n{seen}"));
+        assert!(at(told) < at("rcvd eof"), "{seen}");
+    }
+}
+
+#[test]
 fn many_commands_at_once_over_one_connection() {
     let agent = Agent::start();
     let _shared = agent.shared_connection();
@@ -184,7 +198,7 @@ fn many_commands_at_once_over_one_connection() {
     for (number, client) in clients.into_iter().enumerate() {
         let output = client.wait_with_output().unwrap();
         assert_eq!(text(&output.stdout), format!("{number}\n"), "{output:?}");
-        assert_eq!(output.status.code(), Some(i32::try_from(number).unwrap()));
+        assert_eq!(output.status.code(), Some(i32::try_from(number).unwrap()), "{output:?}");
     }
 }
 
