@@ -96,6 +96,14 @@ pub(crate) fn check(
     Ok(())
 }
 
+/// A key that was just made.
+pub struct Made {
+    /// The key itself.
+    pub key: ApiKey,
+    /// What is stored of it.
+    pub record: ApiKeyRecord,
+}
+
 /// Makes a key for the caller.
 ///
 /// # Errors
@@ -106,16 +114,16 @@ pub async fn api_key_create(
     name: String,
     scopes: Scopes,
     expires_at: Option<Timestamp>,
-) -> Result<(ApiKey, ApiKeyRecord), Error> {
+) -> Result<Made, Error> {
     check(app, actor, &scopes, expires_at)?;
     let (key, record) = make(app, actor.user.clone(), name, scopes, expires_at);
     let made = app.write_once(actor, move |tx| {
         Box::pin(async move {
             tx.api_key_insert(&record).await?;
-            Ok(record)
+            Ok(Made { key, record })
         })
     });
-    Ok((key, made.await?))
+    made.await
 }
 
 /// The caller's keys, revoked ones included.

@@ -16,7 +16,15 @@ fn hash(code: &str) -> [u8; 32] {
     Sha256::digest(code.as_bytes()).into()
 }
 
-/// Invites into a team. The code is in nobody's memory afterwards.
+/// An invitation that was just made.
+pub struct Invited {
+    /// What is stored of it.
+    pub invitation: Invitation,
+    /// The code that lets somebody in.
+    pub code: String,
+}
+
+/// Invites into a team.
 ///
 /// # Errors
 /// [`Error::NotFound`]; [`Error::Denied`] but to an ADMIN; [`Error::Conflict`] for too many.
@@ -27,7 +35,7 @@ pub async fn invite(
     role: TeamRole,
     email: Option<String>,
     hours: u32,
-) -> Result<(Invitation, String), Error> {
+) -> Result<Invited, Error> {
     let code: String = app.chance.secret().iter().map(|byte| format!("{byte:02x}")).collect();
     let (hash, now, id) = (hash(&code), app.now(), app.chance.invitation_id());
     let (user, team) = (actor.user.clone(), team.to_owned());
@@ -43,10 +51,10 @@ pub async fn invite(
             let invitation =
                 Invitation { id, team_id, invited_by: user, role, email, expires_at, created_at: now };
             tx.invitation_insert(&invitation, &hash).await?;
-            Ok(invitation)
+            Ok(Invited { invitation, code })
         })
     });
-    Ok((made.await?, code))
+    made.await
 }
 
 /// A team's invitations that have not been accepted, expired ones included.

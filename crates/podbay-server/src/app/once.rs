@@ -16,12 +16,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// What a verb leaves behind, as the answer to a repeated call.
 pub trait Replay: Send + 'static {
-    /// Status and body. What must not lie in the database, such as a secret that is shown once, is
+    /// Status and body. What must not lie in the database in clear, such as a secret that is shown once, is
     /// left out by answering an error instead.
     ///
     /// # Errors
     /// It cannot be rendered.
     fn replay(&self, app: &App) -> Result<(u16, String), Error>;
+
+    /// The reply with its secret, if it has one: kept sealed, for the API key that called and no other.
+    ///
+    /// # Errors
+    /// It cannot be rendered.
+    fn with_secret(&self) -> Result<Option<(u16, String)>, Error> {
+        Ok(None)
+    }
 }
 
 /// The key of one call.
@@ -32,6 +40,7 @@ pub struct Once {
     name: String,
     request_sha256: [u8; 32],
     seed: Option<Seed>,
+    seal: Option<Seal>,
     is_kept: AtomicBool,
     is_again: AtomicBool,
 }
@@ -46,16 +55,38 @@ impl std::fmt::Debug for Seed {
     }
 }
 
+/// What replies with a secret are sealed with. It is made of the vault's secret and of the caller's API key, of
+/// which only a hash is stored: database and vault together do not open them.
+struct Seal(Vault);
+
+impl std::fmt::Debug for Seal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Seal(…)")
+    }
+}
+
+/// How what is kept of a reply begins that is sealed. No JSON does.
+const SEALED: &str = "sealed ";
+
 impl Once {
-    fn new(whose: String, name: String, request_sha256: [u8; 32], seed: Option<Seed>) -> Arc<Self> {
+    fn new(whose: String, name: String, request_sha256: [u8; 32]) -> Self {
         let (is_kept, is_again) = (AtomicBool::new(false), AtomicBool::new(false));
-        Arc::new(Self { whose, name, request_sha256, seed, is_kept, is_again })
+        Self { whose, name, request_sha256, seed: None, seal: None, is_kept, is_again }
     }
 
-    /// A call of a user that names a key; the hash tells it from other calls.
+    /// A call of a user that names a key; the hash tells it from other calls, and the token says with which
+    /// of the user's API keys it was made.
     #[must_use]
-    pub fn of_user(user: &UserId, name: String, request_sha256: [u8; 32]) -> Arc<Self> {
-        Self::new(user.to_string(), name, request_sha256, None)
+    pub fn of_user(
+        vault: &Vault,
+        user: &UserId,
+        token: &str,
+        name: String,
+        request_sha256: [u8; 32],
+    ) -> Arc<Self> {
+        let made = vault.remake(&[b"reply", token.as_bytes(), name.as_bytes()]);
+        let seal = made.first_chunk().map(|key| Seal(Vault::new(key)));
+        Arc::new(Self { seal, ..Self::new(user.to_string(), name, request_sha256) })
     }
 
     /// The same of whoever `holds` something that nobody else has, and needs no API key. What is held is
@@ -68,8 +99,9 @@ impl Once {
         name: String,
         request_sha256: [u8; 32],
     ) -> Arc<Self> {
-        let seed = Seed(vault.remake(&[kind.as_bytes(), holds, name.as_bytes()]));
-        Self::new(format!("{kind}:{}", hex(&Sha256::digest(holds))), name, request_sha256, Some(seed))
+        let seed = Some(Seed(vault.remake(&[kind.as_bytes(), holds, name.as_bytes()])));
+        let whose = format!("{kind}:{}", hex(&Sha256::digest(holds)));
+        Arc::new(Self { seed, ..Self::new(whose, name, request_sha256) })
     }
 
     /// The first API key of a user who needed none to become one: the same for the same call.
@@ -111,6 +143,30 @@ impl Once {
     /// The verb has found that it was done before.
     pub(crate) fn found_again(&self) {
         self.is_again.store(true, Ordering::SeqCst);
+    }
+
+    /// What is kept of `value`'s reply. A sealed one stands before what other API keys of the user are told.
+    fn reply<T: Replay>(&self, app: &App, value: &T) -> Result<(u16, String), Error> {
+        let (told_status, told) = value.replay(app)?;
+        let (Some(Seal(seal)), Some((status, body))) = (&self.seal, value.with_secret()?) else {
+            return Ok((told_status, told));
+        };
+        let sealed = seal.seal(&self.name, &body, app.chance.nonce())?;
+        Ok((status, format!("{SEALED}{sealed} {told_status} {told}")))
+    }
+
+    /// The reply as this caller may see it.
+    pub(crate) fn open(&self, kept: KeptReply) -> (u16, String) {
+        let Some((sealed, told)) =
+            kept.body.strip_prefix(SEALED).and_then(|rest| rest.split_once(' '))
+        else {
+            return (kept.status, kept.body);
+        };
+        if let Some(body) = self.seal.as_ref().and_then(|Seal(seal)| seal.open(&self.name, sealed)) {
+            return (kept.status, body);
+        }
+        let (status, told) = told.split_once(' ').unwrap_or_default();
+        (status.parse().unwrap_or(500), told.to_owned())
     }
 
     async fn keep(&self, tx: &mut Tx, (status, body): (u16, String), now: Timestamp) -> Result<(), Error> {
@@ -177,7 +233,7 @@ impl App {
         let written = self.store.write(move |tx| {
             Box::pin(async move {
                 let value = job(tx).await?;
-                in_job.keep(tx, value.replay(&app)?, now).await?;
+                in_job.keep(tx, in_job.reply(&app, &value)?, now).await?;
                 Ok::<_, Error>(value)
             })
         });

@@ -92,6 +92,14 @@ pub async fn user_list(app: &App, actor: &Actor, offset: u64, limit: u64) -> Res
     Ok(Page { items: all.into_iter().skip(skip).take(take).collect(), total })
 }
 
+/// A user who was just made.
+pub struct Made {
+    /// The user.
+    pub user: User,
+    /// The first key.
+    pub key: ApiKey,
+}
+
 /// Makes a user with one full key.
 ///
 /// # Errors
@@ -101,15 +109,15 @@ pub async fn user_create(
     actor: &Actor,
     name: String,
     email: String,
-) -> Result<(User, ApiKey), Error> {
+) -> Result<Made, Error> {
     owner_only(app, actor).await?;
     let key = app.chance.api_key();
     let (user, record) = make(app, &key, name, email, UserRole::User);
     let made = app.write_once(actor, move |tx| {
         Box::pin(async move {
             insert(tx, &user, &record).await?;
-            Ok(user)
+            Ok(Made { user, key })
         })
     });
-    Ok((made.await?, key))
+    made.await
 }

@@ -2,9 +2,10 @@
 
 use super::body::Body;
 use super::params::Id;
-use super::reply::shown_once;
+use super::reply::{kept, shown_once};
 use crate::app::once::Replay;
-use crate::app::{Actor, App, Error, api_keys};
+use crate::app::api_keys::{self, Made};
+use crate::app::{Actor, App, Error};
 use axum::extract::State;
 use axum::{Extension, Json};
 use podbay_api::api_keys::{ApiKey, ApiKeyCreated, CreateApiKey, level_map};
@@ -28,9 +29,17 @@ pub(super) fn view(record: &ApiKeyRecord) -> ApiKey {
     }
 }
 
-impl Replay for ApiKeyRecord {
+fn created(made: &Made) -> ApiKeyCreated {
+    ApiKeyCreated { record: view(&made.record), key: made.key.reveal() }
+}
+
+impl Replay for Made {
     fn replay(&self, _: &App) -> Result<(u16, String), Error> {
-        shown_once("the API key", self.id.as_str(), "revoke it and make another")
+        shown_once("the API key", self.record.id.as_str(), "revoke it and make another")
+    }
+
+    fn with_secret(&self) -> Result<Option<(u16, String)>, Error> {
+        kept(Ok(created(self))).map(Some)
     }
 }
 
@@ -48,8 +57,7 @@ pub(super) async fn create(
     Body(body): Body,
 ) -> Result<Json<ApiKeyCreated>, Error> {
     let CreateApiKey { name, scopes, expires_at } = CreateApiKey::parse(&body)?;
-    let (key, record) = api_keys::api_key_create(&app, &actor, name, scopes, expires_at).await?;
-    Ok(Json(ApiKeyCreated { record: view(&record), key: key.reveal() }))
+    Ok(Json(created(&api_keys::api_key_create(&app, &actor, name, scopes, expires_at).await?)))
 }
 
 pub(super) async fn revoke(

@@ -4,7 +4,7 @@ use super::body::Body;
 use super::params::{Id, Ids};
 use super::reply::{kept, shown_once};
 use super::teams::team;
-use crate::app::invitations::{self, Accepted, Guest};
+use crate::app::invitations::{self, Accepted, Guest, Invited};
 use crate::app::once::{Once, Replay};
 use crate::app::{Actor, App, Error};
 use axum::extract::State;
@@ -31,9 +31,18 @@ fn view(invitation: &Invitation) -> WireInvitation {
     }
 }
 
-impl Replay for Invitation {
+fn created(Invited { invitation, code }: &Invited) -> InvitationCreated {
+    let path = format!("{}{}", paths::BASE, paths::INVITATION_ACCEPT.replace("{id}", code));
+    InvitationCreated { record: view(invitation), code: code.clone(), path }
+}
+
+impl Replay for Invited {
     fn replay(&self, _: &App) -> Result<(u16, String), Error> {
-        shown_once("the invitation", self.id.as_str(), "revoke it and make another")
+        shown_once("the invitation", self.invitation.id.as_str(), "revoke it and make another")
+    }
+
+    fn with_secret(&self) -> Result<Option<(u16, String)>, Error> {
+        kept(Ok(created(self))).map(Some)
     }
 }
 
@@ -55,9 +64,7 @@ pub(super) async fn create(
     let Invite { role, email, expires_in_hours } = Invite::parse(&body)?;
     let hours = expires_in_hours.unwrap_or(limits::INVITATION_HOURS_DEFAULT);
     let role = role.unwrap_or(TeamRole::Member);
-    let (made, code) = invitations::invite(&app, &actor, &id, role, email, hours).await?;
-    let path = format!("{}{}", paths::BASE, paths::INVITATION_ACCEPT.replace("{id}", &code));
-    Ok(Json(InvitationCreated { record: view(&made), code, path }))
+    Ok(Json(created(&invitations::invite(&app, &actor, &id, role, email, hours).await?)))
 }
 
 pub(super) async fn revoke(

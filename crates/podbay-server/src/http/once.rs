@@ -1,5 +1,6 @@
 //! `Idempotency-Key` in front of every POST: what was answered before is answered again.
 
+use super::auth::bearer;
 use super::{body, invitations, json};
 use crate::app::once::{Flight, Once};
 use crate::app::{Actor, App, Error};
@@ -70,7 +71,7 @@ async fn keyed(
     if let Some(kept) = app.kept_reply(&once).await? {
         let (status, body) = match once.is_keyless() {
             true => invitations::again(app, &once, kept).await?,
-            false => (kept.status, kept.body),
+            false => once.open(kept),
         };
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json")), REPLAYED];
@@ -97,7 +98,8 @@ async fn keyed(
 fn once(app: &App, keys: Keys, name: String, parts: &Parts, body: &[u8]) -> Result<Arc<Once>, Error> {
     let request = fingerprint(&parts.method, parts.uri.path(), body);
     if let Some(actor) = parts.extensions.get::<Actor>() {
-        return Ok(Once::of_user(&actor.user, name, request));
+        let token = bearer(&parts.headers)?;
+        return Ok(Once::of_user(&app.vault, &actor.user, token, name, request));
     }
     match keys {
         Keys::User => Err(Error::Internal("an idempotency key without a caller".into())),

@@ -45,11 +45,11 @@ pub(super) fn kept<T: Serialize>(reply: Result<T, Error>) -> Result<(u16, String
     Ok((status.as_u16(), body))
 }
 
-/// The answer to a repeated call whose reply had a secret: it lies nowhere, so it is not given again.
+/// The answer to a repeated call whose reply had a secret, to whom it is not shown again.
 pub(super) fn shown_once(what: &str, id: &str, remedy: &str) -> Result<(u16, String), Error> {
     kept::<()>(Err(Error::Conflict(format!(
-        "this Idempotency-Key has made {what} {id} before, and the secret was shown that once; if it is lost, \
-         {remedy}, with a new Idempotency-Key"
+        "this Idempotency-Key has made {what} {id} before, and its secret is shown to the caller of then only; if it \
+         is lost, {remedy}, with a new Idempotency-Key"
     ))))
 }
 

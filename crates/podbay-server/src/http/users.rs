@@ -2,10 +2,11 @@
 
 use super::body::Body;
 use super::params::Params;
-use super::reply::shown_once;
+use super::reply::{kept, shown_once};
 use super::view;
 use crate::app::once::Replay;
-use crate::app::{Actor, App, Error, users};
+use crate::app::users::{self, Made};
+use crate::app::{Actor, App, Error};
 use axum::extract::State;
 use axum::{Extension, Json};
 use podbay_api::users::{CreateUser, SetSlug, User as WireUser, UserCreated, WhoAmI, scope_map};
@@ -45,9 +46,17 @@ fn other(user: &User) -> WireUser {
     }
 }
 
-impl Replay for User {
+fn created(made: &Made) -> UserCreated {
+    UserCreated { user: other(&made.user), key: made.key.reveal() }
+}
+
+impl Replay for Made {
     fn replay(&self, _: &App) -> Result<(u16, String), Error> {
-        shown_once("the user", self.id.as_str(), "make another user")
+        shown_once("the user", self.user.id.as_str(), "make another user")
+    }
+
+    fn with_secret(&self) -> Result<Option<(u16, String)>, Error> {
+        kept(Ok(created(self))).map(Some)
     }
 }
 
@@ -86,6 +95,5 @@ pub(super) async fn create(
     Body(body): Body,
 ) -> Result<Json<UserCreated>, Error> {
     let CreateUser { name, email } = CreateUser::parse(&body)?;
-    let (user, key) = users::user_create(&app, &actor, name, email).await?;
-    Ok(Json(UserCreated { user: other(&user), key: key.reveal() }))
+    Ok(Json(created(&users::user_create(&app, &actor, name, email).await?)))
 }
