@@ -111,9 +111,10 @@ impl Tx {
     ) -> Result<Page<BillingRow>> {
         let rows = all!(
             self,
-            (String, String, i64, i64),
+            (String, String, i64, i64, i64),
             concat!(
-                "SELECT o.id, o.kind, MIN(u.started_at), MAX(COALESCE(u.ended_at, $2)) AS last_at FROM ",
+                "SELECT o.id, o.kind, MIN(u.started_at), MAX(COALESCE(u.ended_at, $2)) AS last_at, \
+                 COUNT(*) OVER () FROM ",
                 owned!(),
                 " o JOIN usage_intervals u ON u.pod_id = o.id GROUP BY o.id, o.kind \
                  ORDER BY last_at DESC, o.id LIMIT $3 OFFSET $4"
@@ -123,13 +124,18 @@ impl Tx {
             bound(limit),
             bound(offset)
         )?;
-        let sql = concat!(
-            "SELECT COUNT(*) FROM ",
-            owned!(),
-            " o WHERE EXISTS (SELECT 1 FROM usage_intervals u WHERE u.pod_id = o.id)"
-        );
-        let total = opt!(self, (i64,), sql, owner.as_str())?;
-        let row = |(resource, kind, first, last)| BillingRow {
+        let total = match rows.first() {
+            Some(row) => Some((row.4,)),
+            None => {
+                let sql = concat!(
+                    "SELECT COUNT(*) FROM ",
+                    owned!(),
+                    " o WHERE EXISTS (SELECT 1 FROM usage_intervals u WHERE u.pod_id = o.id)"
+                );
+                opt!(self, (i64,), sql, owner.as_str())?
+            }
+        };
+        let row = |(resource, kind, first, last, _)| BillingRow {
             resource,
             kind,
             first_at: Timestamp::from_millis(first),

@@ -17,7 +17,9 @@ use std::time::Duration;
 /// Pods whose keys are read together: who has many pods has the same keys in most of them.
 const READ_TOGETHER: usize = 100;
 /// Longest rest after all that was marked has been served: a change is to be in the pods within a second.
-const REST_MAX: Duration = Duration::from_millis(200);
+const REST_MAX: Duration = Duration::from_millis(500);
+/// How much longer than its work the task rests, up to that.
+const REST: u32 = 4;
 
 /// Pods served and marks left.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -107,14 +109,14 @@ async fn serve(app: &App, pods: &[Door]) -> Vec<Result<(), Error>> {
     }
 }
 
-/// Serves for ever, woken by changes. After each time it rests as long as that took: an account with a
+/// Serves for ever, woken by changes. After each time it rests for longer than that took: an account with a
 /// thousand pods whose keys change all the time must not be all that this machine does.
 pub async fn run(app: Arc<App>) {
     loop {
         let changed = app.keys_changed.notified();
         let begin = tokio::time::Instant::now();
         let left = distribute(&app).await.left;
-        tokio::time::sleep(begin.elapsed().min(REST_MAX)).await;
+        tokio::time::sleep((begin.elapsed() * REST).min(REST_MAX)).await;
         if left > 0 {
             // What is new need not wait for what has failed.
             let _ = tokio::time::timeout(Duration::from_secs(1), changed).await;

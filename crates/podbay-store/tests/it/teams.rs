@@ -314,6 +314,8 @@ async fn a_bill_is_of_one_owner_and_adds_up() {
         );
         assert_eq!(page.total, 2, "{}", db.kind);
         assert_eq!(tx.billing_list(&mine, now, 1, 1).await.unwrap().items, page.items[1..]);
+        let beyond = tx.billing_list(&mine, now, 2, 1).await.unwrap();
+        assert_eq!((beyond.items.len(), beyond.total), (0, 2), "{}", db.kind);
         assert_eq!(tx.credit_sum(&mine).await.unwrap(), Micros(0));
         drop(tx);
         db.write(|tx| {
