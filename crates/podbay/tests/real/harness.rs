@@ -46,7 +46,7 @@ fn engine(arguments: &[&str]) -> String {
 const CONTAINERS: [&str; 4] = ["ps", "--all", "--quiet", "--no-trunc"];
 
 /// What is tested.
-const PROGRAM: &str = env!("CARGO_BIN_EXE_podbay");
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_podbay");
 
 /// A server process.
 struct Server {
@@ -79,9 +79,9 @@ impl Real {
         Self::of(binary, 1, None, "")
     }
 
-    /// From the next start on it is this program.
-    pub fn upgrade(&mut self) {
-        self.binary = PROGRAM.into();
+    /// From the next start on it is that program.
+    pub fn runs(&mut self, program: impl Into<PathBuf>) {
+        self.binary = program.into();
     }
 
     /// So many servers on one empty folder, and on that PostgreSQL.
