@@ -123,6 +123,8 @@ pub const BACKOFF_MIN: Duration = Duration::from_millis(500);
 pub const BACKOFF_MAX: Duration = Duration::from_secs(30);
 /// How long a delete call waits for the machine to be gone before it answers DELETING.
 pub const DELETE_WAIT_MAX: Duration = Duration::from_secs(5);
+/// What a machine has to end in before it is killed; more than the agent gives what runs in it.
+pub const STOP_GRACE: Duration = Duration::from_secs(10);
 /// Between two comparisons of rows and engine.
 pub const SWEEP_EVERY: Duration = Duration::from_secs(15);
 /// How long a server that shares a database with others keeps what it has claimed after it was last heard of.

@@ -98,6 +98,21 @@ pub struct EngineConfig {
     pub disk_gb: Option<u32>,
     /// Memory in GB kept for the machine itself.
     pub memory_reserve_gb: u32,
+    /// What becomes of ACTIVE pods when the engine has not answered for `lost_after_minutes`.
+    pub when_lost: WhenLost,
+    /// The owner's patience.
+    pub lost_after_minutes: u32,
+}
+
+/// What becomes of pods whose host is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
+#[serde(rename_all = "snake_case")]
+pub enum WhenLost {
+    /// They stay ACTIVE for as long as it takes.
+    Wait,
+    /// They end in ERROR; their machines are stopped when the host is back.
+    Fail,
 }
 
 /// `[ports]`
@@ -217,7 +232,15 @@ impl Default for Config {
 
 impl Default for EngineConfig {
     fn default() -> Self {
-        Self { url: None, vcpus: None, memory_gb: None, disk_gb: None, memory_reserve_gb: 1 }
+        Self {
+            url: None,
+            vcpus: None,
+            memory_gb: None,
+            disk_gb: None,
+            memory_reserve_gb: 1,
+            when_lost: WhenLost::Wait,
+            lost_after_minutes: 10,
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Pods that were ended by force, and when hosts last answered.
+//! Pods that were ended by force, when hosts last answered, and which are silent.
 
 use crate::{Result, Tx, all, exec, opt};
 use podbay_core::{HostId, PodId, Timestamp};
@@ -57,6 +57,33 @@ impl Tx {
     /// The database refuses.
     pub async fn host_answered(&mut self, host: &HostId) -> Result<Option<Timestamp>> {
         let row = opt!(self, (Option<i64>,), "SELECT answered_at FROM hosts WHERE id = $1", host.as_str())?;
+        Ok(row.and_then(|(at,)| at).map(Timestamp::from_millis))
+    }
+
+    /// Writes that the engine of a host is silent since that time; whether that is news.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub async fn host_silent_put(&mut self, host: &HostId, since: Timestamp) -> Result<bool> {
+        let sql = "UPDATE hosts SET silent_since = $2 WHERE id = $1 AND silent_since IS NULL";
+        Ok(exec!(self, sql, host.as_str(), since.as_millis())? == 1)
+    }
+
+    /// Writes that it answers; whether that is news.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub async fn host_silent_clear(&mut self, host: &HostId) -> Result<bool> {
+        let sql = "UPDATE hosts SET silent_since = NULL WHERE id = $1 AND silent_since IS NOT NULL";
+        Ok(exec!(self, sql, host.as_str())? == 1)
+    }
+
+    /// Since when it is silent, if it is.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub async fn host_silence(&mut self, host: &HostId) -> Result<Option<Timestamp>> {
+        let row = opt!(self, (Option<i64>,), "SELECT silent_since FROM hosts WHERE id = $1", host.as_str())?;
         Ok(row.and_then(|(at,)| at).map(Timestamp::from_millis))
     }
 }

@@ -7,6 +7,7 @@ use podbay_core::published::UserRole;
 use podbay_core::{DiskId, HostId, InstallId, PodId};
 use podbay_provider::fake::{Fake, Image, World};
 use podbay_server::app::{App, Chance, Clock, Parts, Tuning, owner};
+use podbay_server::config::WhenLost;
 use podbay_server::reconcile::{Lease, lease};
 use podbay_server::{Config, http, lifecycle, reconcile, tasks};
 use podbay_store::{Settings, Store};
@@ -294,6 +295,12 @@ impl TestServer {
         let mut tx = self.app.store.reader().await.expect("a reader");
         let events = tx.event_list(&id, 0, 1000).await.expect("events");
         events.into_iter().map(|event| event.kind).collect()
+    }
+
+    /// Whether the owner gives up a host that is silent for long.
+    #[must_use]
+    pub fn gives_up(&self) -> bool {
+        self.config.engine.when_lost == WhenLost::Fail
     }
 
     /// The folder of the database.

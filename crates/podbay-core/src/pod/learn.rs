@@ -32,6 +32,8 @@ pub enum Learned {
     Started(Result<String, CallError>),
     /// Answer to [`Step::Probe`]: whether the banner came.
     Probed(bool),
+    /// Answer to [`Step::Stop`].
+    Stopped(Result<(), CallError>),
     /// Answer to [`Step::Remove`].
     Removed(Result<(), CallError>),
     /// The rows-only step itself.
@@ -84,7 +86,7 @@ impl Effects {
 /// Writes the doubt that must be durable before `step` goes outside. Returns whether anything
 /// changed, so that steps without outside effect cost no write.
 pub fn mark_unknown(pod: &mut Pod, step: &Step, now: Timestamp) -> bool {
-    let touches_machine = matches!(step, Step::Create | Step::Start | Step::Remove);
+    let touches_machine = matches!(step, Step::Create | Step::Start | Step::Stop | Step::Remove);
     if mutation::on(Mutation::SkipUnknown) {
         return false;
     }
@@ -132,11 +134,15 @@ pub fn learn(pod: &mut Pod, learned: Learned, now: Timestamp) -> Effects {
             refused(pod, &error, &mut effects, now);
         }
         Learned::Probed(seen) => probed(pod, seen, &mut effects, now),
+        // The doubt stays, and the look that it leads to says how the machine has ended.
+        Learned::Stopped(Ok(())) => pod.setbacks = 0,
         Learned::Removed(Ok(())) => {
             pod.setbacks = 0;
             pod.machine = Resource::Absent;
         }
-        Learned::Removed(Err(error)) => setback(pod, &error, &mut effects, now),
+        Learned::Stopped(Err(error)) | Learned::Removed(Err(error)) => {
+            setback(pod, &error, &mut effects, now);
+        }
         Learned::Decided(step) => decided(pod, step, &mut effects, now),
         Learned::Cancelled => {}
     }
@@ -371,7 +377,13 @@ fn decided(pod: &mut Pod, step: Step, effects: &mut Effects, now: Timestamp) {
                 effects.event("pod.terminated", "the machine is gone");
             }
         }
-        Step::Inspect | Step::EnsureImage | Step::Create | Step::Start | Step::Probe | Step::Remove => {
+        Step::Inspect
+        | Step::EnsureImage
+        | Step::Create
+        | Step::Start
+        | Step::Probe
+        | Step::Stop
+        | Step::Remove => {
             unreachable!("{step:?} goes outside and is learned from its answer")
         }
     }

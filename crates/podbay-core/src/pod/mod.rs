@@ -16,7 +16,7 @@
 //! | state | deadline | and then | while the engine does not answer |
 //! |---|---|---|---|
 //! | PROVISIONING | `PROVISIONING_MAX`; `PROBE_MAX` for SSH, `ATTEMPTS_MAX` attempts | ERROR | the same |
-//! | ACTIVE | none | | stays so: a lost host is not a dead pod |
+//! | ACTIVE | none | | stays so: a lost host is not a dead pod; ERROR after the owner's grace, if that is the policy |
 //! | ERROR | none | waits for its delete, with its files | keeps its place if its machine may run |
 //! | DELETING | none; an audit finding (P6) after `STUCK_GRACE` | | stays so; force after `HOST_SILENT_AFTER` |
 //!
@@ -32,7 +32,7 @@ mod plan;
 mod spec;
 
 pub use learn::{Effects, Learned, UsageChange, learn, mark_unknown};
-pub use plan::{Decision, Step, View, backoff, plan};
+pub use plan::{Decision, HostLost, Step, View, backoff, plan};
 pub use spec::{FromTemplate, NamedPort, PodSpec, PortSpec, Sharing};
 
 use crate::published::{InstallationStatus, PodStatus, Protocol};
@@ -175,6 +175,8 @@ pub enum FailureCode {
     NoJupyter,
     /// The machine was removed by somebody else.
     MachineLost,
+    /// The host has not answered for so long that its owner gives up what was on it.
+    HostLost,
     /// Starting took too long.
     Deadline,
 }

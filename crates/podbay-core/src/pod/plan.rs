@@ -18,6 +18,8 @@ pub enum Step {
     Start,
     /// Look for an SSH banner through the published address.
     Probe,
+    /// End what it runs, and keep its files.
+    Stop,
     /// Remove the machine, whatever it does.
     Remove,
     /// Begin the next attempt (rows only).
@@ -53,6 +55,17 @@ pub enum Decision {
 pub struct View {
     /// Somebody saw the machine differ from the row: look before anything else.
     pub suspect: bool,
+    /// The host has been silent for longer than its owner waits.
+    pub lost: Option<HostLost>,
+}
+
+/// A host whose owner gives up what was on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HostLost {
+    /// Since when it has not answered.
+    pub since: Timestamp,
+    /// When all machines that were to run there were last seen running, if ever.
+    pub seen: Option<Timestamp>,
 }
 
 /// The one thing to do next for `pod` at `now`.
@@ -68,6 +81,9 @@ pub fn plan(pod: &Pod, view: View, now: Timestamp) -> Decision {
     // A wait that is longer than any is one that began before the clock jumped back.
     if now < pod.next_at && pod.next_at.since(now) <= limits::BACKOFF_MAX {
         return Decision::Wait { until: pod.next_at, why: "backing off" };
+    }
+    if let Some(step) = given_up(pod, view, now) {
+        return Decision::Do(step);
     }
     let unknown = matches!(pod.machine, Resource::Unknown { .. });
     if unknown && !view.suspect && is_starting(pod) && is_overdue(pod, now) {
@@ -88,9 +104,23 @@ pub fn plan(pod: &Pod, view: View, now: Timestamp) -> Decision {
     }
 }
 
+/// The end of a pod that was ready, on a host that is given up. Nobody can say that it ran for longer than it
+/// was seen to.
+fn given_up(pod: &Pod, view: View, now: Timestamp) -> Option<Step> {
+    let HostLost { since, seen } = view.lost?;
+    let ready_at = pod.ready_at.filter(|_| pod.desired == Desired::Running && pod.failure.is_none())?;
+    let text = format!(
+        "the host of this pod has not answered since {since} and is given up; what the pod runs is stopped when the \
+         host is back: delete the pod and create a new one"
+    );
+    let at = seen.unwrap_or(ready_at).clamp(ready_at, now.max(ready_at));
+    Some(Step::Fail(Failure { code: FailureCode::HostLost, text, at }))
+}
+
 /// A failed pod holds nothing. The machine of one that had been ready is kept until the delete,
-/// because the user's files are in it.
+/// because the user's files are in it; that of one that was given up may run, and is stopped.
 fn failed(pod: &Pod) -> Decision {
+    let is_given_up = pod.failure.as_ref().is_some_and(|failure| failure.code == FailureCode::HostLost);
     let running = match &pod.machine {
         Resource::Present(machine) => matches!(machine.phase, MachinePhase::Running { .. }),
         _ => false,
@@ -100,6 +130,8 @@ fn failed(pod: &Pod) -> Decision {
     }
     if pod.ready_at.is_none() && pod.machine != Resource::Absent {
         Decision::Do(Step::Remove)
+    } else if running && is_given_up {
+        Decision::Do(Step::Stop)
     } else if running {
         // Somebody started it. Its GPUs and ports may not be given to others meanwhile.
         Decision::Blocked("failed, and its machine runs; waits for its end or its delete")

@@ -3,7 +3,7 @@
 
 use crate::make;
 use podbay_core::pod::{
-    Decision, Desired, Effects, FailureCode, Learned, MachineFact, MachinePhase, Pod, Resource, Step,
+    Decision, Desired, Effects, FailureCode, HostLost, Learned, MachineFact, MachinePhase, Pod, Resource, Step,
     UsageChange, View, learn, mark_unknown, plan,
 };
 use podbay_core::published::PodStatus;
@@ -49,6 +49,8 @@ pub enum Event {
     Vanish,
     /// Somebody else starts it.
     Revive,
+    /// The owner gives the host up, or it has answered again.
+    Host { is_lost: bool },
 }
 
 #[derive(Debug)]
@@ -103,6 +105,10 @@ impl Life {
                 });
             }
             Event::Vanish => self.machines.clear(),
+            Event::Host { is_lost } => {
+                let (since, seen) = (self.now, Some(self.now));
+                self.view.lost = is_lost.then_some(HostLost { since, seen });
+            }
             Event::Revive => {
                 let started_at = self.now;
                 self.machines.values_mut().for_each(|phase| *phase = MachinePhase::Running { started_at });
@@ -185,6 +191,10 @@ impl Life {
                 let kept = pod.ready_at.is_some() && pod.desired == Desired::Running;
                 assert!(!kept, "a removal of a user's files");
             }
+            Step::Stop => {
+                assert!(!unknown, "a stop in doubt");
+                assert_eq!(pod.failure.as_ref().map(|failure| failure.code), Some(FailureCode::HostLost));
+            }
             Step::NextAttempt => {
                 assert_eq!(pod.machine, Resource::Absent);
                 assert!(self.machines.is_empty(), "an attempt beside {:?}", self.machines);
@@ -237,6 +247,7 @@ impl Life {
             )),
             Step::Start => Learned::Started(answer(name)),
             Step::Probe => Learned::Probed(failed.is_none() && self.ssh && self.is_running()),
+            Step::Stop => Learned::Stopped(answer(name).map(drop)),
             Step::Remove => Learned::Removed(answer(name).map(drop)),
             rows_only => Learned::Decided(rows_only.clone()),
         }
@@ -258,6 +269,12 @@ impl Life {
                 if let Some(phase) = self.machines.get_mut(&name).filter(|phase| !runs(phase)) {
                     *phase = MachinePhase::Running { started_at };
                     self.restarts += u32::from(self.pod.ready_at.is_some());
+                }
+            }
+            Step::Stop => {
+                let at = Some(self.now);
+                if let Some(phase) = self.machines.get_mut(&name).filter(|phase| runs(phase)) {
+                    *phase = MachinePhase::Exited { code: 143, oom: false, at, started_at: None };
                 }
             }
             Step::Remove => {
@@ -336,7 +353,7 @@ impl Life {
     /// it finds nothing either. The time that this took.
     pub fn calm(&mut self) -> Duration {
         const EVENTS_MAX: u32 = 200;
-        self.ssh = true;
+        (self.ssh, self.view.lost) = (true, None);
         let mut waited = Duration::ZERO;
         for _ in 0..EVENTS_MAX {
             match self.plan() {

@@ -2,7 +2,7 @@
 
 use crate::model::{Event, Life, Outcome};
 use podbay_core::limits;
-use podbay_core::pod::{Decision, Resource};
+use podbay_core::pod::{Decision, FailureCode, Resource};
 use podbay_core::published::PodStatus;
 use proptest::prelude::*;
 use std::time::Duration;
@@ -33,6 +33,7 @@ fn events() -> impl Strategy<Value = Event> {
         6 => any::<bool>().prop_map(Event::Die),
         1 => Just(Event::Vanish),
         1 => Just(Event::Revive),
+        2 => any::<bool>().prop_map(|is_lost| Event::Host { is_lost }),
     ]
 }
 
@@ -48,6 +49,9 @@ fn check_rest(life: &Life) {
         PodStatus::Error => {
             assert!(bill.is_none());
             assert!(pod.failure.is_some());
+            if pod.failure.as_ref().is_some_and(|failure| failure.code == FailureCode::HostLost) {
+                assert!(!life.is_running(), "what was given up is stopped: {life:?}");
+            }
             if pod.ready_at.is_none() {
                 assert!(life.machines.is_empty() && pod.placement.is_none(), "ERROR holds nothing: {life:?}");
             } else if !life.is_running() {

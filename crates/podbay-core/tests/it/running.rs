@@ -484,3 +484,33 @@ fn a_machine_that_was_restarted_and_ended_unseen_is_billed_until_it_was_last_see
         ",
     );
 }
+
+#[test]
+fn what_is_on_a_host_that_is_given_up_ends_when_it_was_last_seen_and_is_stopped_when_the_host_is_back() {
+    check(
+        "
+        order            → EnsureImage            PROVISIONING 0% 1/5
+        image ok         → Create                 PROVISIONING 70% 1/5 image.ready ports
+        create ok        → Start                  PROVISIONING 80% 1/5 machine.created
+        start ok         → Probe                  PROVISIONING 90% 1/5
+        probe yes        → Settled                ACTIVE 100% 1/5 pod.active bill+
+        at +60s          → Settled                ACTIVE 100% 1/5
+        seen             → Settled                ACTIVE 100% 1/5
+        at +1h           → Settled                ACTIVE 100% 1/5
+        lost             → Fail HostLost          ACTIVE 100% 1/5
+        back             → Settled                ACTIVE 100% 1/5
+        lost             → Fail HostLost          ACTIVE 100% 1/5
+        do               → Stop                   ERROR 100% 1/5 pod.failed bill-60
+        stop notsent     → Wait 0.5               ERROR 100% 1/5 host.trouble
+        due              → Inspect                ERROR 100% 1/5
+        back             → Inspect                ERROR 100% 1/5
+        inspect running  → Stop                   ERROR 100% 1/5
+        stop ok          → Inspect                ERROR 100% 1/5
+        inspect exited 143 → Release              ERROR 100% 1/5
+        do               → Blocked                ERROR 100% 1/5 release
+        delete           → Remove                 DELETING 100% 1/5
+        remove ok        → Finish                 DELETING 100% 1/5
+        do               → Settled                TERMINATED 100% 1/5 pod.terminated release
+        ",
+    );
+}

@@ -12,7 +12,7 @@
 //! | command | what happens |
 //! |---|---|
 //! | `order`, `order restarting` | the pod is made, without and with `autoRestart` |
-//! | `image …`, `create …`, `start …`, `inspect …`, `probe …`, `remove …` | that call is due, and is answered so |
+//! | `image …`, `create …`, `start …`, `inspect …`, `probe …`, `stop …`, `remove …` | that call is due, and is answered so |
 //! | `… crash` | the doubt about that call was written, and the process ended |
 //! | `do` | the step that is due concerns rows only, and is done |
 //! | `due` | the clock moves to the end of the wait |
@@ -21,11 +21,12 @@
 //! | `suspect` | somebody saw the machine differ from the row |
 //! | `remove exited 1 -5s` | the look before a removal found that |
 //! | `seen` | a sweep saw every machine run that should |
+//! | `lost`, `back` | the owner gives the host up, or it has answered again |
 
 use crate::make;
 use podbay_core::Timestamp;
 use podbay_core::pod::{
-    CallError, Decision, Desired, Effects, FailureCode, Learned, MachineFact, MachinePhase, Pod, Resource,
+    CallError, Decision, Desired, Effects, FailureCode, HostLost, Learned, MachineFact, MachinePhase, Pod, Resource,
     Step, UsageChange, View, learn, mark_unknown, plan,
 };
 use std::time::Duration;
@@ -98,6 +99,8 @@ impl Run {
                 other => panic!("`due`, but {other:?}"),
             },
             "suspect" => self.view.suspect = true,
+            "lost" => self.view.lost = Some(HostLost { since: self.last_seen, seen: Some(self.last_seen) }),
+            "back" => self.view.lost = None,
             "seen" => self.last_seen = self.now,
             "revived" => self.started_at = self.now,
             "delete" => return self.delete(),
@@ -146,6 +149,7 @@ impl Run {
                 Learned::Started(error(how).map_or_else(|| Ok("m".into()), Err))
             }
             Step::Probe => Learned::Probed(how == "yes"),
+            Step::Stop => Learned::Stopped(error(how).map_or(Ok(()), Err)),
             Step::Remove => Learned::Removed(error(how).map_or(Ok(()), Err)),
             other => panic!("{other:?} does not go outside"),
         }
@@ -259,7 +263,7 @@ fn shifted(now: Timestamp, shift: &str) -> Timestamp {
 
 #[test]
 fn doubt_is_written_for_what_changes_the_machine_and_only_for_that() {
-    for step in [Step::Create, Step::Start, Step::Remove] {
+    for step in [Step::Create, Step::Start, Step::Stop, Step::Remove] {
         let mut pod = make::pod(false);
         assert!(mark_unknown(&mut pod, &step, make::START));
         assert_eq!(pod.machine, Resource::Unknown { since: make::START }, "{step:?}");

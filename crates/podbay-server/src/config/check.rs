@@ -2,6 +2,7 @@
 
 use super::{Config, ImageName};
 use podbay_core::Micros;
+use podbay_core::limits::HOST_SILENT_AFTER;
 use podbay_provider::reference::Reference;
 use podbay_provider::registry::Guard;
 
@@ -45,6 +46,11 @@ impl Config {
         }
         if tracing_subscriber::EnvFilter::try_new(&self.log).is_err() {
             findings.add(&["log"], "write a filter such as \"info\" or \"info,podbay_server=debug\"");
+        }
+        let minutes = HOST_SILENT_AFTER.as_secs() / 60;
+        if u64::from(self.engine.lost_after_minutes) < minutes {
+            let text = format!("write a number from {minutes} on: a silence that is shorter is no loss");
+            findings.add(&["engine.lost_after_minutes"], text);
         }
         if self.ports.first < 1024 {
             findings.add(&["ports.first"], "write a port from 1024 on");

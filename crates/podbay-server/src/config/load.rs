@@ -26,6 +26,8 @@ pub(super) const KEYS: &[&str] = &[
     "engine.memory_gb",
     "engine.disk_gb",
     "engine.memory_reserve_gb",
+    "engine.when_lost",
+    "engine.lost_after_minutes",
     "ports.first",
     "ports.last",
     "prices.vcpu",

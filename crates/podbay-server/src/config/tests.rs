@@ -26,6 +26,8 @@ fn every_key_can_be_overridden_from_the_environment() {
         ("PODBAY_ENGINE_MEMORY_GB", "4"),
         ("PODBAY_ENGINE_DISK_GB", "5"),
         ("PODBAY_ENGINE_MEMORY_RESERVE_GB", "6"),
+        ("PODBAY_ENGINE_WHEN_LOST", "fail"),
+        ("PODBAY_ENGINE_LOST_AFTER_MINUTES", "7"),
         ("PODBAY_PORTS_FIRST", "2000"),
         ("PODBAY_PORTS_LAST", "2001"),
         ("PODBAY_PRICES_VCPU", "0.5"),
@@ -138,7 +140,7 @@ axolotl = 7
         "podbay.toml:3: log: write a filter such as \"info\" or \"info,podbay_server=debug\"",
         "podbay.toml:5: engine.vcpus: invalid type: string \"many\", expected u32",
         "podbay.toml:6: engine.urll: there is no such key; there are url, vcpus, memory_gb, disk_gb, \
-         memory_reserve_gb",
+         memory_reserve_gb, when_lost, lost_after_minutes",
         "podbay.toml:8: ports.first: `first` must not be above `last`",
     ];
     let told = mistakes(text, &[]);

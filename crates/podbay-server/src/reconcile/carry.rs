@@ -32,6 +32,7 @@ pub(super) async fn carry_out(app: &App, pod: &Pod, step: &Step, flight: &Flight
             Learned::Started(provider.machine_start(&handle).await.map(|()| handle))
         }
         Step::Probe => probe(app, pod, flight).await,
+        Step::Stop => Learned::Stopped(provider.machine_stop(&handle(pod), limits::STOP_GRACE).await),
         Step::Remove => {
             if pod.attempt_failed.is_some() || pod.failure.is_some() {
                 keep_log(app, pod).await;

@@ -84,7 +84,7 @@ impl Queue {
         self.release_due(now);
         let id = self.ready.pop_front()?;
         self.queued.remove(&id);
-        let view = View { suspect: self.suspects.remove(&id) };
+        let view = View { suspect: self.suspects.remove(&id), lost: None };
         let flight = Arc::new(Flight::default());
         self.flights.insert(id.clone(), flight.clone());
         Some((id, view, flight))

@@ -15,6 +15,7 @@ pub mod driver;
 pub mod files;
 pub mod lease;
 pub mod pass;
+mod silence;
 pub mod sweep;
 
 pub use driver::Driver;

@@ -5,10 +5,11 @@ use super::carry::carry_out;
 use super::disk;
 use super::driver::Flight;
 use super::lease::{self, Fence};
+use super::silence;
 use crate::app::{App, Error, KeysOf};
 use podbay_core::mutation::{self, Mutation};
 use podbay_core::pod::{
-    Decision, Effects, Learned, Placement, Pod, PublishedPort, Resource, SSH_PORT, Step, UsageChange, View,
+    Decision, Effects, FailureCode, Learned, Placement, Pod, PublishedPort, Resource, SSH_PORT, Step, UsageChange, View,
     backoff, learn, mark_unknown, plan,
 };
 use podbay_core::published::Protocol;
@@ -49,6 +50,7 @@ async fn steps(app: &App, id: &PodId, mut view: View, flight: &Flight) -> Result
         // database idle enough. Never closed, so there is always a permit to come.
         let slot = app.driver.slots.acquire().await.ok();
         let Some(pod) = app.store.reader().await?.pod_get(id).await? else { return Ok(Next::Idle) };
+        view.lost = silence::lost_to(app, &pod).await?;
         let decision = plan(&pod, view, app.now());
         tracing::debug!(pod = %id, ?decision, "plan");
         let step = match decision {
@@ -107,11 +109,15 @@ async fn record(app: &App, id: &PodId, version: i64, learned: Learned) -> Result
     }
     let (now, id, range) = (app.now(), id.clone(), app.config.ports);
     let start = app.chance.port(range.first, range.last);
-    let fence = Fence::of(app, &Subject::from(&id));
+    let (fence, host) = (Fence::of(app, &Subject::from(&id)), app.host.clone());
     let recorded = app.store.write(move |tx| {
         Box::pin(async move {
             tx.pod_lock(&id).await?;
             let Some(mut pod) = tx.pod_get(&id).await? else { return Ok::<_, Error>(None) };
+            if gives_up(&learned) && tx.host_silence(&host).await?.is_none() {
+                // It has answered meanwhile.
+                return Ok(None);
+            }
             let version = if mutation::on(Mutation::ForgetVersion) { pod.version } else { version };
             if pod.version != version {
                 // Another writer owns this pod now; what we learned is old.
@@ -142,6 +148,10 @@ async fn record(app: &App, id: &PodId, version: i64, learned: Learned) -> Result
         }
     }
     Ok(())
+}
+
+fn gives_up(learned: &Learned) -> bool {
+    matches!(learned, Learned::Decided(Step::Fail(failure)) if failure.code == FailureCode::HostLost)
 }
 
 async fn write_effects(

@@ -4,6 +4,7 @@
 //! late. A volume of a disk or a machine of a pod that no row ever knew is a user's data of which this
 //! database was never told (an older backup of it, perhaps): it is told of, and left alone.
 
+use super::silence;
 use crate::app::{App, Error};
 use podbay_core::disk::{self, Disk};
 use podbay_core::mutation::{self, Mutation};
@@ -11,6 +12,7 @@ use podbay_core::pod::{Decision, MachinePhase, Pod, Resource, View, plan};
 use podbay_core::{PodId, Subject, Timestamp, limits};
 use podbay_provider::{ListedMachine, ListedVolume};
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::Ordering;
 
 /// What a sweep found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -50,10 +52,12 @@ async fn machines(app: &App, found: &mut Found) {
     let machines = match app.provider.machine_list().await {
         Ok(machines) => machines,
         Err(error) => {
-            found.trouble = Some(error.to_string());
+            let missed = silence::missed(app, &error.to_string()).await;
+            found.trouble = Some(missed.err().map_or_else(|| error.to_string(), |trouble| trouble.to_string()));
             return;
         }
     };
+    app.looks_in_vain.store(0, Ordering::SeqCst);
     // Rows are read after the list: a machine in the list of a pod whose row is not yet there
     // cannot exist, because rows come first.
     let pods = match rows(app).await {
@@ -197,6 +201,7 @@ async fn answered(app: &App, at: Timestamp, all_seen: bool) -> Result<(), Error>
     let written = app.store.write(move |tx| {
         Box::pin(async move {
             tx.host_answered_put(&host, at).await?;
+            silence::over(&host, tx, at).await?;
             if all_seen {
                 tx.host_seen_put(&host, at).await?;
             }

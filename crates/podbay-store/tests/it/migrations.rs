@@ -82,6 +82,7 @@ fn rows(version: i64) -> Vec<String> {
         (6, format!("INSERT INTO logins VALUES ('CODE', '{}', 'pem', 7, 99, 'ada', 'k', 'sealed')", hash('d'))),
         (9, "INSERT INTO pod_keys VALUES ('live', 'one')".to_owned()),
         (14, "INSERT INTO forced_ends VALUES ('ended', 'local', 9)".to_owned()),
+        (15, "UPDATE hosts SET silent_since = 9".to_owned()),
         (10, "UPDATE install SET backup_at = 5, restored_at = 6".to_owned()),
     ];
     rows.extend(later.into_iter().filter(|(since, _)| *since <= version).map(|(_, sql)| sql));

@@ -116,6 +116,12 @@ impl Run {
         {
             return Err(format!("P7: {id} has lost its machine, and nobody but podbay took it"));
         }
+        if let Some(failure) = &pod.failure
+            && failure.code == FailureCode::HostLost
+            && !self.server.gives_up()
+        {
+            return Err(format!("P7: {id} was given up by nobody"));
+        }
         let machines = world.machines_of(&pod.id);
         let keeps = |machine: &&Machine| !machine.late && (machine.is_running() || pod.ready_at.is_none());
         if pod.placement.is_none()
@@ -234,7 +240,7 @@ impl Run {
     pub(super) async fn restless(&mut self, is_lost: bool) -> Result<Option<String>, String> {
         let books = self.books().await?;
         for pod in &books.pods {
-            if let Some(why) = restless(pod, is_lost) {
+            if let Some(why) = restless(pod, is_lost, self.server.gives_up()) {
                 return Ok(Some(format!("{}: {why}", pod.id)));
             }
         }
@@ -256,8 +262,11 @@ impl Run {
     }
 }
 
-fn restless(pod: &Pod, is_lost: bool) -> Option<&'static str> {
+fn restless(pod: &Pod, is_lost: bool, gives_up: bool) -> Option<&'static str> {
     if is_lost {
+        if pod.status() == PodStatus::Active && gives_up {
+            return Some("it is ACTIVE on a host that is given up");
+        }
         // Nothing can be confirmed; but nobody waits for an installation that will not come.
         return (pod.status() == PodStatus::Provisioning).then_some("it is neither ACTIVE nor ERROR");
     }

@@ -28,6 +28,7 @@ use podbay_core::Timestamp;
 use podbay_core::audit::Books;
 use podbay_core::mutation::{self, Mutation};
 use podbay_provider::fake::Swarm;
+use podbay_server::config::WhenLost;
 use servers::Servers;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -141,8 +142,12 @@ struct Scene {
     servers: u64,
     /// They know of each other, and share the work by leases.
     has_leases: bool,
-    /// The host never comes back.
+    /// The host does not come back by itself.
     is_lost: bool,
+    /// All that is on a lost host is ended by force before it comes back after all.
+    is_forced: bool,
+    /// The owner gives up a host after so many minutes.
+    gives_up: Option<u32>,
 }
 
 impl Scene {
@@ -153,7 +158,9 @@ impl Scene {
         let (is_lost, has_leases) = (draw.below(40) == 0, draw.below(3) == 0);
         let more = if has_leases { draw.below(2) } else { 0 };
         let (swarm, servers) = (Swarm::drawn(seed), servers + more);
-        Self { swarm, trouble, clock_jumps, servers, has_leases, is_lost }
+        let (is_forced, patience) = (draw.below(2) == 0, 2 + draw.below(12) as u32);
+        let gives_up = (draw.below(2) == 0).then_some(patience);
+        Self { swarm, trouble, clock_jumps, servers, has_leases, is_lost, is_forced, gives_up }
     }
 }
 
@@ -189,7 +196,12 @@ pub async fn run(seed: u64) -> Result<Summary, Box<Violation>> {
 /// As [`run`].
 pub async fn run_without(seed: u64, without: &Without) -> Result<Summary, Box<Violation>> {
     let scene = Scene::drawn(seed);
-    let server = TestServer::new().await;
+    let server = TestServer::with(|config| {
+        if let Some(minutes) = scene.gives_up {
+            (config.engine.when_lost, config.engine.lost_after_minutes) = (WhenLost::Fail, minutes);
+        }
+    })
+    .await;
     server.world.swarm_without(scene.swarm, without.faults.clone());
     let servers = Servers::start(&server, &scene, seed).await;
     let mut run = Run {
@@ -206,7 +218,7 @@ pub async fn run_without(seed: u64, without: &Without) -> Result<Summary, Box<Vi
         summary: Summary::default(),
     };
     let found = match run.safety(seed, without).await {
-        Ok(()) => run.liveness(scene.is_lost).await,
+        Ok(()) => run.liveness(&scene).await,
         found => found,
     };
     run.summary.seeds = 1;
@@ -274,6 +286,7 @@ impl Run {
 
     async fn make_move(&mut self) -> Result<String, String> {
         match self.draw.below(35) {
+            34 if self.draw.below(2) == 0 => self.vigil().await,
             34 => self.force_one().await,
             0..=5 => self.create().await,
             6..=8 => self.delete().await,
@@ -310,7 +323,7 @@ impl Run {
     }
 
     /// The faults stop; everything must come to rest, and nothing be left.
-    async fn liveness(&mut self, is_lost: bool) -> Result<(), String> {
+    async fn liveness(&mut self, scene: &Scene) -> Result<(), String> {
         self.summary.met("Crash", self.servers.crashes);
         self.summary.met("StandStill", self.servers.stand_stills);
         self.summary.met("LeaseOver", self.servers.leases_over);
@@ -319,7 +332,7 @@ impl Run {
         self.summary.met("WriteAnswerLost", lost);
         self.servers.end();
         self.server.world.calm();
-        if is_lost {
+        if scene.is_lost {
             self.summary.met("HostLost", 1);
             self.server.world.host_gone(Timestamp::from_millis(i64::MAX));
         }
@@ -328,30 +341,37 @@ impl Run {
         self.server.restart().await;
         // A store that was opened again counts from the beginning.
         self.kept = None;
+        self.come_to_rest(scene.is_lost).await?;
+        if scene.is_lost {
+            if scene.is_forced {
+                self.force().await?;
+            }
+            // It comes back after all.
+            self.server.world.calm();
+            self.come_to_rest(false).await?;
+        }
+        self.settle_forced().await?;
+        self.clear().await?;
+        self.last_check().await
+    }
+
+    async fn come_to_rest(&mut self, is_lost: bool) -> Result<(), String> {
         let end = self.server.clock.now().plus(REST_MAX);
         loop {
             self.server.advance(SWEEP).await;
             self.server.sweep().await;
             self.check().await?;
             match self.restless(is_lost).await? {
-                None => break,
+                None => return Ok(()),
                 Some(why) if self.server.clock.now() > end => return Err(format!("L1: {why}")),
                 Some(_) => {}
             }
         }
-        if is_lost {
-            self.force().await?;
-            // It comes back after all.
-            self.server.world.calm();
-        }
-        self.settle_forced(end).await?;
-        self.clear().await?;
-        self.last_check().await
     }
 
     /// What was ended by force gives its place back once the host shows that nothing of it is left.
-    async fn settle_forced(&mut self, end: Timestamp) -> Result<(), String> {
-        let end = end.plus(REST_MAX);
+    async fn settle_forced(&mut self) -> Result<(), String> {
+        let end = self.server.clock.now().plus(REST_MAX);
         while self.forced().await? > 0 {
             if self.server.clock.now() > end {
                 return Err("P6: what was ended by force still holds its place".into());

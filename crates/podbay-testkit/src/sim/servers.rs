@@ -107,6 +107,17 @@ impl Servers {
         format!("{:?}", sweep(&self.all[self.pick(draw)].app).await)
     }
 
+    /// One of them sweeps, and does what follows at once.
+    pub async fn look(&self, nth: usize) {
+        let app = &self.all[nth].app;
+        sweep(app).await;
+        for _ in 0..PASSES_MAX {
+            if !app.driver.step(app).await {
+                break;
+            }
+        }
+    }
+
     /// Takes up a pass that stands still, to its end.
     async fn go_on(&mut self, nth: usize) {
         let is_stale = self.all.len() > 1;

@@ -54,6 +54,16 @@ impl Run {
         }
     }
 
+    /// One server looks again and again, whatever the host says.
+    pub(super) async fn vigil(&mut self) -> Result<String, String> {
+        let (nth, looks) = (self.draw.below(self.servers.count()) as usize, 1 + self.draw.below(70));
+        for _ in 0..looks {
+            self.servers.look(nth).await;
+            self.server.clock.advance(limits::SWEEP_EVERY);
+        }
+        Ok(format!("server {nth} looks {looks} times"))
+    }
+
     /// The host is lost, and the owner ends all that was on it: that does not wait for the host.
     pub(super) async fn force(&mut self) -> Result<(), String> {
         self.server.advance(limits::HOST_SILENT_AFTER).await;

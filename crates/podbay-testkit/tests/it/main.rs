@@ -20,6 +20,7 @@ mod pods;
 mod published;
 mod replicas;
 mod retention;
+mod silence;
 mod sim;
 mod steps;
 mod teams;

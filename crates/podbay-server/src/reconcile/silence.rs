@@ -1,0 +1,94 @@
+//! A host whose engine does not answer: told once when it begins and once when it is over; and, if that is
+//! the owner's policy, given up in between (decision 8). Both are measured twice: by the clock, and by the looks
+//! that were in vain, because a clock that jumps makes no host silent.
+
+use crate::app::{App, Error};
+use crate::config::WhenLost;
+use podbay_core::{HostId, Timestamp};
+use podbay_core::limits::{HOST_SILENT_AFTER, SWEEP_EVERY};
+use podbay_core::pod::{Desired, HostLost, Pod};
+use podbay_store::Tx;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// One more look was in vain. Pods whose host is now given up are woken.
+///
+/// # Errors
+/// The rows cannot be read or written.
+pub(super) async fn missed(app: &App, why: &str) -> Result<(), Error> {
+    app.looks_in_vain.fetch_add(1, Ordering::SeqCst);
+    if !has_lasted(app, HOST_SILENT_AFTER) {
+        return Ok(());
+    }
+    let (host, now, why) = (app.host.clone(), app.now(), why.to_owned());
+    let told = app.store.write(move |tx| {
+        Box::pin(async move {
+            // Another server may have had an answer.
+            let answered = tx.host_answered(&host).await?.unwrap_or(now);
+            if has_passed(HOST_SILENT_AFTER, answered, now) && tx.host_silent_put(&host, answered).await? {
+                let text = format!("the container engine has not answered since {answered}: {why}");
+                tx.event_insert(None, now, "host.unreachable", &text).await?;
+                return Ok::<_, Error>(Some(text));
+            }
+            Ok(None)
+        })
+    });
+    if let Some(text) = told.await? {
+        tracing::warn!(host = %app.host, "{text}");
+    }
+    let mut tx = app.store.reader().await?;
+    if lost(app, &mut tx).await?.is_some() {
+        for pod in tx.pod_list_on_host(&app.host).await?.iter().filter(|pod| is_waiting(pod)) {
+            app.driver.wake(&pod.id);
+        }
+    }
+    Ok(())
+}
+
+/// The engine has answered; in the transaction that writes so.
+pub(super) async fn over(host: &HostId, tx: &mut Tx, now: Timestamp) -> Result<(), Error> {
+    let Some(since) = tx.host_silence(host).await? else { return Ok(()) };
+    if tx.host_silent_clear(host).await? {
+        let minutes = now.since(since).as_secs() / 60;
+        let text = format!("the container engine answers again, after {minutes} minutes");
+        tracing::warn!(%host, "{text}");
+        tx.event_insert(None, now, "host.back", &text).await?;
+    }
+    Ok(())
+}
+
+/// Whether the host of a pod is given up, and what that means for it.
+///
+/// # Errors
+/// The rows cannot be read.
+pub(super) async fn lost_to(app: &App, pod: &Pod) -> Result<Option<HostLost>, Error> {
+    if app.looks_in_vain.load(Ordering::SeqCst) == 0 || !is_waiting(pod) {
+        return Ok(None);
+    }
+    Ok(lost(app, &mut app.store.reader().await?).await?)
+}
+
+async fn lost(app: &App, tx: &mut Tx) -> podbay_store::Result<Option<HostLost>> {
+    let grace = Duration::from_secs(60 * u64::from(app.config.engine.lost_after_minutes));
+    if app.config.engine.when_lost == WhenLost::Wait || !has_lasted(app, grace) {
+        return Ok(None);
+    }
+    let silence = tx.host_silence(&app.host).await?;
+    let Some(since) = silence.filter(|since| has_passed(grace, *since, app.now())) else { return Ok(None) };
+    Ok(Some(HostLost { since, seen: tx.host_seen(&app.host).await? }))
+}
+
+/// By the clock; one that has jumped back says nothing, and then the looks count alone.
+fn has_passed(span: Duration, since: Timestamp, now: Timestamp) -> bool {
+    since > now || now.since(since) >= span
+}
+
+/// Whether this server has looked in vain for so long.
+fn has_lasted(app: &App, span: Duration) -> bool {
+    SWEEP_EVERY.saturating_mul(app.looks_in_vain.load(Ordering::SeqCst)) >= span
+}
+
+/// What ACTIVE means to the plan.
+fn is_waiting(pod: &Pod) -> bool {
+    pod.ready_at.is_some() && pod.failure.is_none() && pod.desired == Desired::Running
+}
