@@ -2,7 +2,7 @@
 //!
 //! A durable commit waits for the disk; a hundred jobs can wait for the same one. The writer task
 //! opens a transaction, gives each waiting job a savepoint, commits once, and answers only then:
-//! nothing is acknowledged that could still be lost.
+//! nothing is acknowledged that could still be lost. A job that waits alone has the transaction for itself.
 
 use crate::checkpoint::Checkpoints;
 use crate::store::{BoxFuture, Connection, SqliteHandle};
@@ -181,14 +181,23 @@ async fn write_group(tx: &mut Tx, group: &mut Vec<Box<dyn Job>>, commits: &Atomi
         return;
     }
     let mut answers = Vec::with_capacity(group.len());
-    let mut jobs = std::mem::take(group).into_iter();
-    while tx.broken.is_none()
-        && let Some(job) = jobs.next()
-    {
-        answers.push(run_one(tx, job).await);
+    let mut end = "COMMIT";
+    if group.len() == 1 {
+        for job in group.drain(..) {
+            let Ran { keep, answer } = job.run(tx).await;
+            end = if keep { "COMMIT" } else { "ROLLBACK" };
+            answers.push(answer);
+        }
+    } else {
+        let mut jobs = std::mem::take(group).into_iter();
+        while tx.broken.is_none()
+            && let Some(job) = jobs.next()
+        {
+            answers.push(run_one(tx, job).await);
+        }
+        group.extend(jobs);
     }
-    group.extend(jobs);
-    let failed = crate::exec!(tx, "COMMIT").err();
+    let failed = crate::exec!(tx, end).err();
     if failed.is_some() {
         roll_back(tx).await;
     }

@@ -409,6 +409,8 @@ async fn start(
     tune: impl FnOnce(&mut Settings),
 ) -> Arc<App> {
     let mut settings = Settings::at(config.database_url());
+    // Each is a thread that has to learn the schema, and a test asks for one thing at a time.
+    settings.readers = 2;
     tune(&mut settings);
     let store = Store::open(&settings).await.expect("the database");
     let app = assemble(config, tuning, clock, store, Fake::new(world.clone(), install_id()), seed, share);

@@ -27,8 +27,8 @@ pub async fn pod_end(app: &App, actor: &Actor, id: &str) -> Result<(), Error> {
             let pod = live(tx.pod_get(&id).await?)?;
             let why = may(tx, &pod, &host, now).await?;
             let name = tx.user_get(&user).await?.map_or_else(|| user.to_string(), |user| user.name);
-            // Nobody can say that it ran for longer.
-            let seen = tx.host_seen(&host).await?.unwrap_or(now).min(now);
+            // Nobody can say that it ran for longer; one that no sweep has seen, not even for so long.
+            let seen = tx.host_seen(&host).await?.or(pod.ready_at).unwrap_or(now).min(now);
             if pod.desired != Desired::Gone {
                 tx.pod_set_gone(&id, now).await?;
                 tx.usage_close(&id, seen).await?;

@@ -1,8 +1,7 @@
 //! `cargo xtask sim --seed N` reproduces one run; `--seeds N --minutes M` looks for new ones; `--mutations`
 //! asks whether the simulator sees deliberate bugs.
 
-use podbay_core::mutation::Mutation;
-use podbay_testkit::sim::{self, Summary, Violation};
+use podbay_testkit::sim::{self, Violation};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -41,10 +40,9 @@ fn arguments() -> Result<Arguments, String> {
     Ok(parsed)
 }
 
-#[tokio::main(flavor = "current_thread")]
 #[expect(clippy::print_stdout, reason = "the summary is what the program is for")]
 #[expect(clippy::print_stderr, reason = "the trace is talk")]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let arguments = match arguments() {
         Ok(arguments) => arguments,
         Err(text) => {
@@ -53,18 +51,14 @@ async fn main() -> ExitCode {
         }
     };
     if arguments.mutations {
-        return mutations().await;
+        return mutations();
     }
-    let (start, mut summary) = (Instant::now(), Summary::default());
-    for seed in arguments.first..=arguments.first.saturating_add(arguments.seeds - 1) {
-        match sim::run(seed).await {
-            Ok(run) => summary.add(&run),
-            Err(violation) => return smallest(*violation).await,
-        }
-        if start.elapsed() > arguments.most {
-            break;
-        }
-    }
+    let start = Instant::now();
+    let seeds = arguments.first..=arguments.first.saturating_add(arguments.seeds - 1);
+    let summary = match sim::many(seeds.take_while(|_| start.elapsed() < arguments.most)) {
+        Ok(summary) => summary,
+        Err(violation) => return smallest(*violation),
+    };
     let seconds = start.elapsed().as_secs_f64();
     println!("{summary} in {seconds:.1} s, {:.0} pod lifetimes/s", summary.lifetimes as f64 / seconds);
     ExitCode::SUCCESS
@@ -73,9 +67,16 @@ async fn main() -> ExitCode {
 /// Prints what a failure needs; its seed is on the last line.
 #[expect(clippy::print_stdout, reason = "what was found is what the program is for")]
 #[expect(clippy::print_stderr, reason = "that something is going on is talk")]
-async fn smallest(violation: Violation) -> ExitCode {
+fn smallest(violation: Violation) -> ExitCode {
     eprintln!("seed {} breaks {}; looking for the smallest run that does", violation.seed, violation.what);
-    let (violation, without) = sim::minimise(violation).await;
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("{violation}\n{error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let (violation, without) = runtime.block_on(sim::minimise(violation));
     println!(
         "{violation}\nleft out: {} moves and {} faults\nseed {}",
         without.moves.len(),
@@ -86,10 +87,10 @@ async fn smallest(violation: Violation) -> ExitCode {
 }
 
 #[expect(clippy::print_stdout, reason = "the table is what the program is for")]
-async fn mutations() -> ExitCode {
+fn mutations() -> ExitCode {
     let mut missed = 0;
-    for mutation in Mutation::ALL {
-        match sim::caught(mutation, MUTATION_SEEDS_MAX).await {
+    for (mutation, found) in sim::mutations(MUTATION_SEEDS_MAX) {
+        match found {
             Some(found) => println!("{mutation:?}: seen on seed {} as {}", found.seed, found.what),
             None => {
                 missed += 1;

@@ -13,11 +13,13 @@
 mod check;
 mod disks;
 mod draw;
+mod many;
 mod minimise;
 mod points;
 mod servers;
 mod users;
 
+pub use many::{many, mutations};
 pub use minimise::minimise;
 pub use points::{Points, Trouble};
 
@@ -155,7 +157,7 @@ impl Scene {
         let mut draw = Draw::of(seed, FOR_SCENE);
         let trouble = Trouble { refused: draw.one_of([0, 0, 10, 40]), lost: draw.one_of([0, 0, 10, 40]) };
         let (clock_jumps, servers) = (draw.below(3) == 0, 1 + draw.below(2));
-        let (is_lost, has_leases) = (draw.below(40) == 0, draw.below(3) == 0);
+        let (is_lost, has_leases) = (draw.below(20) == 0, draw.below(3) == 0);
         let more = if has_leases { draw.below(2) } else { 0 };
         let (swarm, servers) = (Swarm::drawn(seed), servers + more);
         let (is_forced, patience) = (draw.below(2) == 0, 2 + draw.below(12) as u32);

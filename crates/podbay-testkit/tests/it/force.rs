@@ -55,6 +55,22 @@ async fn an_end_by_force_is_for_the_owner_and_only_where_a_delete_cannot_do_it()
 }
 
 #[tokio::test]
+async fn a_pod_that_no_look_has_seen_run_is_not_billed_until_its_end_by_force() {
+    let server = TestServer::new().await;
+    server.sweep().await;
+    let ada = server.user("ada").await;
+    let id = ada.post("/api/v1/pods", &TestServer::order()).await.ok()["id"].as_str().unwrap().to_owned();
+    server.settle().await;
+    let row = server.row(&id).await;
+    server.world.host_gone(FOR_EVER);
+    server.advance(limits::HOST_SILENT_AFTER).await;
+    server.owner().await.delete(&forced(&id)).await.ok();
+    let mut tx = server.app.store.reader().await.unwrap();
+    let intervals = tx.usage_list(&row.id).await.unwrap();
+    assert_eq!(intervals.last().unwrap().ended_at, row.ready_at);
+}
+
+#[tokio::test]
 async fn an_end_by_force_ends_the_pod_and_its_bill_and_keeps_its_place_until_the_host_is_back() {
     let server = TestServer::new().await;
     let before = free(&server).await;
