@@ -30,7 +30,7 @@ pub struct ApiKey {
     pub last_used_at: Option<String>,
 }
 
-/// A new key: the only time that its secret is shown.
+/// A new key: its secret is shown to the caller, and to nobody later.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct ApiKeyCreated {

@@ -63,7 +63,7 @@ pub struct Invitation {
     pub expires_at: String,
 }
 
-/// A new invitation: the only time that its code is shown.
+/// A new invitation: its code is shown to the caller, and to nobody later.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "TeamInvitationCreated"))]
 pub struct InvitationCreated {

@@ -66,7 +66,7 @@ pub struct User {
     pub created_at: String,
 }
 
-/// A new user: the only time that the first API key is shown.
+/// A new user: the first API key is shown to the caller, and to nobody later.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct UserCreated {

@@ -135,6 +135,9 @@ pub const LEASE_RENEW_EVERY: Duration = Duration::from_secs(3);
 pub const CLAIMS_BATCH: u64 = 100;
 /// From the last answer of a host's engine until the host counts as silent: several sweeps.
 pub const HOST_SILENT_AFTER: Duration = Duration::from_secs(120);
+/// What two looks at an engine that does not answer lie apart at most: a sweep, and the deadlines of its calls.
+/// What is longer is a clock that has jumped.
+pub const LOOK_MAX: Duration = Duration::from_secs(60);
 /// From a delete until it may be forced though the engine answers.
 pub const FORCE_AFTER: Duration = Duration::from_secs(15 * 60);
 /// Age that a container without a row must reach before the sweep removes it.

@@ -65,25 +65,30 @@ impl Tx {
     /// # Errors
     /// The database refuses.
     pub async fn host_silent_put(&mut self, host: &HostId, since: Timestamp) -> Result<bool> {
-        let sql = "UPDATE hosts SET silent_since = $2 WHERE id = $1 AND silent_since IS NULL";
+        let sql = "UPDATE hosts SET silent_since = $2 WHERE id = $1 AND silent_since IS NULL \
+                   AND (answered_at IS NULL OR answered_at <= $2)";
         Ok(exec!(self, sql, host.as_str(), since.as_millis())? == 1)
     }
 
-    /// Writes that it answers; whether that is news.
+    /// Writes that it answers; since when it was silent, if that is news.
     ///
     /// # Errors
     /// The database refuses.
-    pub async fn host_silent_clear(&mut self, host: &HostId) -> Result<bool> {
+    pub async fn host_silent_clear(&mut self, host: &HostId) -> Result<Option<Timestamp>> {
+        let row = opt!(self, (Option<i64>,), "SELECT silent_since FROM hosts WHERE id = $1", host.as_str())?;
+        let Some(since) = row.and_then(|(at,)| at) else { return Ok(None) };
         let sql = "UPDATE hosts SET silent_since = NULL WHERE id = $1 AND silent_since IS NOT NULL";
-        Ok(exec!(self, sql, host.as_str())? == 1)
+        Ok((exec!(self, sql, host.as_str())? == 1).then_some(Timestamp::from_millis(since)))
     }
 
-    /// Since when it is silent, if it is.
+    /// Since when it is silent, if it is. A server of the release before does not clear what is over.
     ///
     /// # Errors
     /// The database refuses.
     pub async fn host_silence(&mut self, host: &HostId) -> Result<Option<Timestamp>> {
-        let row = opt!(self, (Option<i64>,), "SELECT silent_since FROM hosts WHERE id = $1", host.as_str())?;
-        Ok(row.and_then(|(at,)| at).map(Timestamp::from_millis))
+        let sql = "SELECT silent_since FROM hosts WHERE id = $1 AND silent_since IS NOT NULL \
+                   AND (answered_at IS NULL OR answered_at <= silent_since)";
+        let row = opt!(self, (i64,), sql, host.as_str())?;
+        Ok(row.map(|(at,)| Timestamp::from_millis(at)))
     }
 }

@@ -13,6 +13,8 @@ pub struct KeptReply {
     pub status: u16,
     /// The body.
     pub body: String,
+    /// Status and body as the one who called may see them, if others may not.
+    pub sealed: Option<String>,
 }
 
 impl Tx {
@@ -26,16 +28,17 @@ impl Tx {
         name: &str,
         since: Timestamp,
     ) -> Result<Option<KeptReply>> {
-        let sql = "SELECT request_sha256, status, reply FROM kept_replies \
+        let sql = "SELECT request_sha256, status, reply, sealed FROM kept_replies \
                    WHERE whose = $1 AND name = $2 AND created_at > $3";
-        let row = opt!(self, (String, i64, String), sql, whose, name, since.as_millis())?;
-        let Some((sha256, status, body)) = row else { return Ok(None) };
+        let row = opt!(self, (String, i64, String, Option<String>), sql, whose, name, since.as_millis())?;
+        let Some((sha256, status, body, sealed)) = row else { return Ok(None) };
         let corrupt =
             || StoreError::Corrupt { table: "kept_replies", column: "request_sha256", row: name.into() };
         Ok(Some(KeptReply {
             request_sha256: from_hex(&sha256).ok_or_else(corrupt)?,
             status: number(status, "kept_replies", "status", name)?,
             body,
+            sealed,
         }))
     }
 
@@ -54,16 +57,17 @@ impl Tx {
     ) -> Result<bool> {
         let changed = exec!(
             self,
-            "INSERT INTO kept_replies (whose, name, request_sha256, status, reply, created_at) \
-             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (whose, name) DO UPDATE SET \
-             request_sha256 = $3, status = $4, reply = $5, created_at = $6 WHERE kept_replies.created_at <= $7",
+            "INSERT INTO kept_replies (whose, name, request_sha256, status, reply, created_at, sealed) \
+             VALUES ($1, $2, $3, $4, $5, $6, $8) ON CONFLICT (whose, name) DO UPDATE SET request_sha256 = $3, \
+             status = $4, reply = $5, created_at = $6, sealed = $8 WHERE kept_replies.created_at <= $7",
             whose,
             name,
             to_hex(&reply.request_sha256),
             i64::from(reply.status),
             &reply.body,
             now.as_millis(),
-            since.as_millis()
+            since.as_millis(),
+            reply.sealed.as_deref()
         )?;
         Ok(changed == 1)
     }

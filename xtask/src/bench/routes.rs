@@ -14,7 +14,9 @@ use crate::paths;
 use crate::sh::{self, Context, Result};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::io::Write;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -25,11 +27,14 @@ const SECONDS: u32 = 5;
 const MIXED_SECONDS: u32 = 40;
 /// Calls that may be under way at the same time; far more than a server that keeps up ever has.
 const CONNECTIONS: u32 = 16;
+/// Between two looks at the disk alone.
+const FLOOR_EVERY: Duration = Duration::from_millis(40);
 const WANTED: Wanted = Wanted::AtMost(5.0);
 
 pub fn measure(report: &mut Report) -> Result<()> {
     sh::say(format!("routes: {RATE} requests/s for {SECONDS} s each, {PODS} pods"));
-    let ours = Ours::start(&paths::own_fresh("bench-routes")?, "routes", PODS)?;
+    let folder = paths::own_fresh("bench-routes")?;
+    let ours = Ours::start(&folder, "routes", PODS)?;
     for read in rows(&ours.said, "/reads") {
         for (how, is_anew) in [("", false), (", made anew", true)] {
             let name = text(read, "/name");
@@ -40,23 +45,50 @@ pub fn measure(report: &mut Report) -> Result<()> {
             }
         }
     }
-    mixed(&ours, report)
+    mixed(&ours, &folder, report)
 }
 
 /// The second part alone, on a server of its own.
 pub fn measure_writes(report: &mut Report) -> Result<()> {
     sh::say(format!("routes that change something: {RATE} requests/s for {MIXED_SECONDS} s, {PODS} pods"));
-    let ours = Ours::start(&paths::own_fresh("bench-writes")?, "routes", PODS)?;
-    mixed(&ours, report)
+    let folder = paths::own_fresh("bench-writes")?;
+    let ours = Ours::start(&folder, "routes", PODS)?;
+    mixed(&ours, &folder, report)
 }
 
-fn mixed(ours: &Ours, report: &mut Report) -> Result<()> {
+fn mixed(ours: &Ours, folder: &Path, report: &mut Report) -> Result<()> {
     let chains: Vec<&[Value]> = rows(&ours.said, "/writes").iter().map(|chain| rows(chain, "")).collect();
-    let mixed = paced(&ours.api, MIXED_SECONDS, |nth| Writer::new(&chains, nth))?;
-    for (name, seen) in mixed {
+    let is_over = AtomicBool::new(false);
+    let (mixed, floor) = thread::scope(|scope| {
+        let floor = scope.spawn(|| floor(&folder.join("floor"), &is_over));
+        let mixed = paced(&ours.api, MIXED_SECONDS, |nth| Writer::new(&chains, nth));
+        is_over.store(true, Ordering::Relaxed);
+        (mixed, floor.join())
+    });
+    let mut all = Seen::default();
+    for (name, seen) in mixed? {
+        all.times.extend(&seen.times);
         line(report, &name, seen);
     }
+    line(report, "all that change something", all);
+    let floor = Samples::new(floor.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+    let p50 = short(milliseconds(floor.percentile(50)));
+    let what = format!("the disk beside them, 4 KiB made durable: p50 {p50} ms, p99");
+    report.value(&what, milliseconds(floor.percentile(99)), "ms", Wanted::Nothing);
     Ok(())
+}
+
+/// What the disk itself takes in the same seconds: no call that makes something durable can be faster.
+fn floor(path: &Path, is_over: &AtomicBool) -> Result<Vec<Duration>> {
+    let mut file = std::fs::File::create(path).context(path.display())?;
+    let mut times = Vec::new();
+    while !is_over.load(Ordering::Relaxed) {
+        let begin = Instant::now();
+        file.write_all(&[0; 4096]).and_then(|()| file.sync_data()).context(path.display())?;
+        times.push(begin.elapsed());
+        thread::sleep(FLOOR_EVERY);
+    }
+    Ok(times)
 }
 
 /// What was seen of one route.

@@ -178,7 +178,8 @@ fn the_status_is_told_before_the_end_of_the_output() {
     let agent = Agent::start();
     for (line, told) in [("exit 3", "rtype exit-status"), ("kill -9 $$", "rtype exit-signal")] {
         let mut command = agent.client("ssh");
-        let output = command.args(["-vv", "-o", "LogLevel=DEBUG2", "pod", line]).stdin(Stdio::null()).output();
+        let output =
+            command.args(["-vv", "-o", "LogLevel=DEBUG2", "pod", line]).stdin(Stdio::null()).output();
         let seen = text(&output.unwrap().stderr);
         let at = |words: &str| seen.find(words).unwrap_or_else(|| panic!("no {words:?} in:\n{seen}"));
         assert!(at(told) < at("rcvd eof"), "{seen}");

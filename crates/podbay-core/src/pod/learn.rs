@@ -134,8 +134,12 @@ pub fn learn(pod: &mut Pod, learned: Learned, now: Timestamp) -> Effects {
             refused(pod, &error, &mut effects, now);
         }
         Learned::Probed(seen) => probed(pod, seen, &mut effects, now),
-        // The doubt stays, and the look that it leads to says how the machine has ended.
-        Learned::Stopped(Ok(())) => pod.setbacks = 0,
+        Learned::Stopped(Ok(())) => {
+            // The doubt stays, and the look that it leads to says how the machine has ended. One that runs on all
+            // the same is not stopped all the time.
+            pod.setbacks += 1;
+            pod.next_at = now.plus(backoff(pod.setbacks));
+        }
         Learned::Removed(Ok(())) => {
             pod.setbacks = 0;
             pod.machine = Resource::Absent;

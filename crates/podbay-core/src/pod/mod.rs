@@ -165,7 +165,7 @@ pub enum FailureCode {
     DiskLost,
     /// The engine refused.
     Engine,
-    /// The engine did not answer.
+    /// The engine did not answer. Of a pod that was ready: for so long that its owner gives it up.
     EngineUnreachable,
     /// No SSH banner in time.
     NotReachable,
@@ -175,8 +175,6 @@ pub enum FailureCode {
     NoJupyter,
     /// The machine was removed by somebody else.
     MachineLost,
-    /// The host has not answered for so long that its owner gives up what was on it.
-    HostLost,
     /// Starting took too long.
     Deadline,
 }
@@ -350,6 +348,14 @@ impl Pod {
             Some(team) => Owner::Team(team.clone()),
             None => Owner::User(self.user_id.clone()),
         }
+    }
+
+    /// Whether its owner has given it up with its host. A word of its own in the row would keep the release
+    /// before from reading it.
+    #[must_use]
+    pub fn is_given_up(&self) -> bool {
+        let failure = self.failure.as_ref().filter(|_| self.ready_at.is_some());
+        failure.is_some_and(|failure| failure.code == FailureCode::EngineUnreachable)
     }
 
     /// The published status, derived.

@@ -85,6 +85,9 @@ pub fn plan(pod: &Pod, view: View, now: Timestamp) -> Decision {
     if let Some(step) = given_up(pod, view, now) {
         return Decision::Do(step);
     }
+    if view.lost.is_some() && pod.is_given_up() && pod.desired == Desired::Running {
+        return Decision::Blocked("given up; waits for its host or its delete");
+    }
     let unknown = matches!(pod.machine, Resource::Unknown { .. });
     if unknown && !view.suspect && is_starting(pod) && is_overdue(pod, now) {
         // The user must not wait for an engine that never answers; its machine is cleared away when it does.
@@ -114,13 +117,12 @@ fn given_up(pod: &Pod, view: View, now: Timestamp) -> Option<Step> {
          host is back: delete the pod and create a new one"
     );
     let at = seen.unwrap_or(ready_at).clamp(ready_at, now.max(ready_at));
-    Some(Step::Fail(Failure { code: FailureCode::HostLost, text, at }))
+    Some(Step::Fail(Failure { code: FailureCode::EngineUnreachable, text, at }))
 }
 
 /// A failed pod holds nothing. The machine of one that had been ready is kept until the delete,
 /// because the user's files are in it; that of one that was given up may run, and is stopped.
 fn failed(pod: &Pod) -> Decision {
-    let is_given_up = pod.failure.as_ref().is_some_and(|failure| failure.code == FailureCode::HostLost);
     let running = match &pod.machine {
         Resource::Present(machine) => matches!(machine.phase, MachinePhase::Running { .. }),
         _ => false,
@@ -130,7 +132,7 @@ fn failed(pod: &Pod) -> Decision {
     }
     if pod.ready_at.is_none() && pod.machine != Resource::Absent {
         Decision::Do(Step::Remove)
-    } else if running && is_given_up {
+    } else if running && pod.is_given_up() {
         Decision::Do(Step::Stop)
     } else if running {
         // Somebody started it. Its GPUs and ports may not be given to others meanwhile.

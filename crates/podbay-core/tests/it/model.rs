@@ -3,8 +3,8 @@
 
 use crate::make;
 use podbay_core::pod::{
-    Decision, Desired, Effects, FailureCode, HostLost, Learned, MachineFact, MachinePhase, Pod, Resource, Step,
-    UsageChange, View, learn, mark_unknown, plan,
+    Decision, Desired, Effects, FailureCode, HostLost, Learned, MachineFact, MachinePhase, Pod, Resource,
+    Step, UsageChange, View, learn, mark_unknown, plan,
 };
 use podbay_core::published::PodStatus;
 use podbay_core::{Timestamp, limits};
@@ -50,7 +50,9 @@ pub enum Event {
     /// Somebody else starts it.
     Revive,
     /// The owner gives the host up, or it has answered again.
-    Host { is_lost: bool },
+    Host {
+        is_lost: bool,
+    },
 }
 
 #[derive(Debug)]
@@ -193,7 +195,7 @@ impl Life {
             }
             Step::Stop => {
                 assert!(!unknown, "a stop in doubt");
-                assert_eq!(pod.failure.as_ref().map(|failure| failure.code), Some(FailureCode::HostLost));
+                assert!(pod.is_given_up() && self.view.lost.is_none(), "a stop of what nobody has given up");
             }
             Step::NextAttempt => {
                 assert_eq!(pod.machine, Resource::Absent);

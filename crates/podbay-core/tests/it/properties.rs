@@ -2,7 +2,7 @@
 
 use crate::model::{Event, Life, Outcome};
 use podbay_core::limits;
-use podbay_core::pod::{Decision, FailureCode, Resource};
+use podbay_core::pod::{Decision, Resource};
 use podbay_core::published::PodStatus;
 use proptest::prelude::*;
 use std::time::Duration;
@@ -49,7 +49,7 @@ fn check_rest(life: &Life) {
         PodStatus::Error => {
             assert!(bill.is_none());
             assert!(pod.failure.is_some());
-            if pod.failure.as_ref().is_some_and(|failure| failure.code == FailureCode::HostLost) {
+            if pod.is_given_up() {
                 assert!(!life.is_running(), "what was given up is stopped: {life:?}");
             }
             if pod.ready_at.is_none() {

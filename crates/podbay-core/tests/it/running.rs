@@ -497,15 +497,21 @@ fn what_is_on_a_host_that_is_given_up_ends_when_it_was_last_seen_and_is_stopped_
         at +60s          → Settled                ACTIVE 100% 1/5
         seen             → Settled                ACTIVE 100% 1/5
         at +1h           → Settled                ACTIVE 100% 1/5
-        lost             → Fail HostLost          ACTIVE 100% 1/5
+        lost             → Fail EngineUnreachable ACTIVE 100% 1/5
         back             → Settled                ACTIVE 100% 1/5
-        lost             → Fail HostLost          ACTIVE 100% 1/5
-        do               → Stop                   ERROR 100% 1/5 pod.failed bill-60
-        stop notsent     → Wait 0.5               ERROR 100% 1/5 host.trouble
-        due              → Inspect                ERROR 100% 1/5
+        lost             → Fail EngineUnreachable ACTIVE 100% 1/5
+        do               → Blocked                ERROR 100% 1/5 pod.failed bill-60
+        suspect          → Blocked                ERROR 100% 1/5
         back             → Inspect                ERROR 100% 1/5
         inspect running  → Stop                   ERROR 100% 1/5
-        stop ok          → Inspect                ERROR 100% 1/5
+        stop notsent     → Wait 0.5               ERROR 100% 1/5 host.trouble
+        due              → Inspect                ERROR 100% 1/5
+        inspect running  → Stop                   ERROR 100% 1/5
+        stop ok          → Wait 1                 ERROR 100% 1/5
+        due              → Inspect                ERROR 100% 1/5
+        inspect running  → Stop                   ERROR 100% 1/5
+        stop ok          → Wait 2                 ERROR 100% 1/5
+        due              → Inspect                ERROR 100% 1/5
         inspect exited 143 → Release              ERROR 100% 1/5
         do               → Blocked                ERROR 100% 1/5 release
         delete           → Remove                 DELETING 100% 1/5

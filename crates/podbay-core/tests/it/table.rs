@@ -26,8 +26,8 @@
 use crate::make;
 use podbay_core::Timestamp;
 use podbay_core::pod::{
-    CallError, Decision, Desired, Effects, FailureCode, HostLost, Learned, MachineFact, MachinePhase, Pod, Resource,
-    Step, UsageChange, View, learn, mark_unknown, plan,
+    CallError, Decision, Desired, Effects, FailureCode, HostLost, Learned, MachineFact, MachinePhase, Pod,
+    Resource, Step, UsageChange, View, learn, mark_unknown, plan,
 };
 use std::time::Duration;
 

@@ -29,7 +29,7 @@ pub use chance::{Chance, Clock};
 pub use error::Error;
 
 use crate::config::Config;
-use crate::reconcile::{Driver, Lease};
+use crate::reconcile::{Driver, Lease, Vain};
 use podbay_core::limits::IMAGE_CHECKS_PARALLEL_MAX;
 use podbay_core::permission::{Permission, Scopes};
 use podbay_core::published::UserRole;
@@ -38,7 +38,6 @@ use podbay_provider::Provider;
 use podbay_provider::registry::Registry;
 use podbay_store::Store;
 use std::collections::{BTreeSet, HashMap};
-use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 use tokio::sync::{Semaphore, broadcast};
@@ -107,8 +106,8 @@ pub struct App {
     pub lease: Option<Lease>,
     /// Pods and disks whose end has just been recorded.
     pub ended: broadcast::Sender<Subject>,
-    /// Looks at the engine, one after the other, that got no answer.
-    pub looks_in_vain: AtomicU32,
+    /// Looks at the engine that got no answer.
+    pub vain: Mutex<Vain>,
     /// Volumes and machines that no row knows, and whose finding has been told.
     pub strays: Mutex<BTreeSet<String>>,
     /// What audits have seen.
@@ -193,7 +192,7 @@ impl App {
             driver: Driver::default(),
             lease: parts.lease,
             ended: broadcast::channel(ENDED_QUEUE).0,
-            looks_in_vain: AtomicU32::new(0),
+            vain: Mutex::default(),
             strays: Mutex::default(),
             audit: Mutex::default(),
             audit_turn: Arc::default(),

@@ -65,9 +65,6 @@ impl std::fmt::Debug for Seal {
     }
 }
 
-/// How what is kept of a reply begins that is sealed. No JSON does.
-const SEALED: &str = "sealed ";
-
 impl Once {
     fn new(whose: String, name: String, request_sha256: [u8; 32]) -> Self {
         let (is_kept, is_again) = (AtomicBool::new(false), AtomicBool::new(false));
@@ -145,35 +142,40 @@ impl Once {
         self.is_again.store(true, Ordering::SeqCst);
     }
 
-    /// What is kept of `value`'s reply. A sealed one stands before what other API keys of the user are told.
-    fn reply<T: Replay>(&self, app: &App, value: &T) -> Result<(u16, String), Error> {
-        let (told_status, told) = value.replay(app)?;
+    /// What is sealed is of no use under another key of the caller's, or for another call.
+    fn about(&self) -> String {
+        format!("{} {}", self.name, hex(&self.request_sha256))
+    }
+
+    /// The reply with its secret as it is kept, if it has one.
+    fn sealed<T: Replay>(&self, app: &App, value: &T) -> Result<Option<String>, Error> {
         let (Some(Seal(seal)), Some((status, body))) = (&self.seal, value.with_secret()?) else {
-            return Ok((told_status, told));
+            return Ok(None);
         };
-        let sealed = seal.seal(&self.name, &body, app.chance.nonce())?;
-        Ok((status, format!("{SEALED}{sealed} {told_status} {told}")))
+        seal.seal(&self.about(), &format!("{status} {body}"), app.chance.nonce()).map(Some)
     }
 
     /// The reply as this caller may see it.
     pub(crate) fn open(&self, kept: KeptReply) -> (u16, String) {
-        let Some((sealed, told)) =
-            kept.body.strip_prefix(SEALED).and_then(|rest| rest.split_once(' '))
-        else {
-            return (kept.status, kept.body);
-        };
-        if let Some(body) = self.seal.as_ref().and_then(|Seal(seal)| seal.open(&self.name, sealed)) {
-            return (kept.status, body);
+        let opened = kept.sealed.and_then(|sealed| self.seal.as_ref()?.0.open(&self.about(), &sealed));
+        let whole = opened.as_deref().and_then(|opened| opened.split_once(' '));
+        match whole.and_then(|(status, body)| Some((status.parse().ok()?, body.to_owned()))) {
+            Some(whole) => whole,
+            None => (kept.status, kept.body),
         }
-        let (status, told) = told.split_once(' ').unwrap_or_default();
-        (status.parse().unwrap_or(500), told.to_owned())
     }
 
-    async fn keep(&self, tx: &mut Tx, (status, body): (u16, String), now: Timestamp) -> Result<(), Error> {
+    async fn keep(
+        &self,
+        tx: &mut Tx,
+        (status, body): (u16, String),
+        sealed: Option<String>,
+        now: Timestamp,
+    ) -> Result<(), Error> {
         if mutation::on(Mutation::ForgetReply) {
             return Ok(());
         }
-        let reply = KeptReply { request_sha256: self.request_sha256, status, body };
+        let reply = KeptReply { request_sha256: self.request_sha256, status, body, sealed };
         if tx.idempotency_insert(&self.whose, &self.name, &reply, now, horizon(now)).await? {
             Ok(())
         } else {
@@ -233,7 +235,7 @@ impl App {
         let written = self.store.write(move |tx| {
             Box::pin(async move {
                 let value = job(tx).await?;
-                in_job.keep(tx, in_job.reply(&app, &value)?, now).await?;
+                in_job.keep(tx, value.replay(&app)?, in_job.sealed(&app, &value)?, now).await?;
                 Ok::<_, Error>(value)
             })
         });
@@ -257,7 +259,7 @@ impl App {
     /// Keeps a reply that had no effect, such as an error: the same call gets the same one.
     pub(crate) async fn keep_reply(&self, once: &Arc<Once>, reply: (u16, String)) -> Result<(), Error> {
         let (once, now) = (once.clone(), self.now());
-        self.store.write(move |tx| Box::pin(async move { once.keep(tx, reply, now).await })).await
+        self.store.write(move |tx| Box::pin(async move { once.keep(tx, reply, None, now).await })).await
     }
 
     /// Forgets replies that have been kept long enough; how many.

@@ -104,12 +104,7 @@ pub struct Made {
 ///
 /// # Errors
 /// [`Error::Denied`] but to the owner; [`Error::Conflict`] for a name that is taken.
-pub async fn user_create(
-    app: &App,
-    actor: &Actor,
-    name: String,
-    email: String,
-) -> Result<Made, Error> {
+pub async fn user_create(app: &App, actor: &Actor, name: String, email: String) -> Result<Made, Error> {
     owner_only(app, actor).await?;
     let key = app.chance.api_key();
     let (user, record) = make(app, &key, name, email, UserRole::User);

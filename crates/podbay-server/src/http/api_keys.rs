@@ -3,8 +3,8 @@
 use super::body::Body;
 use super::params::Id;
 use super::reply::{kept, shown_once};
-use crate::app::once::Replay;
 use crate::app::api_keys::{self, Made};
+use crate::app::once::Replay;
 use crate::app::{Actor, App, Error};
 use axum::extract::State;
 use axum::{Extension, Json};

@@ -20,3 +20,4 @@ pub mod sweep;
 
 pub use driver::Driver;
 pub use lease::Lease;
+pub use silence::Vain;

@@ -9,8 +9,8 @@ use super::silence;
 use crate::app::{App, Error, KeysOf};
 use podbay_core::mutation::{self, Mutation};
 use podbay_core::pod::{
-    Decision, Effects, FailureCode, Learned, Placement, Pod, PublishedPort, Resource, SSH_PORT, Step, UsageChange, View,
-    backoff, learn, mark_unknown, plan,
+    Decision, Desired, Effects, FailureCode, Learned, Placement, Pod, PublishedPort, Resource, SSH_PORT,
+    Step, UsageChange, View, backoff, learn, mark_unknown, plan,
 };
 use podbay_core::published::Protocol;
 use podbay_core::usage::UsageState;
@@ -114,8 +114,10 @@ async fn record(app: &App, id: &PodId, version: i64, learned: Learned) -> Result
         Box::pin(async move {
             tx.pod_lock(&id).await?;
             let Some(mut pod) = tx.pod_get(&id).await? else { return Ok::<_, Error>(None) };
-            if gives_up(&learned) && tx.host_silence(&host).await?.is_none() {
-                // It has answered meanwhile.
+            if gives_up(&pod, &learned)
+                && (pod.desired == Desired::Gone || tx.host_silence(&host).await?.is_none())
+            {
+                // It has been deleted, or the host has answered, meanwhile.
                 return Ok(None);
             }
             let version = if mutation::on(Mutation::ForgetVersion) { pod.version } else { version };
@@ -150,8 +152,9 @@ async fn record(app: &App, id: &PodId, version: i64, learned: Learned) -> Result
     Ok(())
 }
 
-fn gives_up(learned: &Learned) -> bool {
-    matches!(learned, Learned::Decided(Step::Fail(failure)) if failure.code == FailureCode::HostLost)
+fn gives_up(pod: &Pod, learned: &Learned) -> bool {
+    pod.ready_at.is_some()
+        && matches!(learned, Learned::Decided(Step::Fail(failure)) if failure.code == FailureCode::EngineUnreachable)
 }
 
 async fn write_effects(

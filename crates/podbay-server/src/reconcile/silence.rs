@@ -4,20 +4,41 @@
 
 use crate::app::{App, Error};
 use crate::config::WhenLost;
-use podbay_core::{HostId, Timestamp};
-use podbay_core::limits::{HOST_SILENT_AFTER, SWEEP_EVERY};
+use podbay_core::limits::{HOST_SILENT_AFTER, LOOK_MAX};
 use podbay_core::pod::{Desired, HostLost, Pod};
+use podbay_core::{HostId, Timestamp};
 use podbay_store::Tx;
-use std::sync::atomic::Ordering;
+use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
+
+/// Looks of this server that got no answer, one after the other.
+#[derive(Default)]
+pub struct Vain {
+    last: Option<Timestamp>,
+    /// What lies between them.
+    lasted: Duration,
+}
+
+fn vain(app: &App) -> MutexGuard<'_, Vain> {
+    app.vain.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The engine has answered.
+pub(super) fn broken(app: &App) {
+    *vain(app) = Vain { last: Some(app.now()), lasted: Duration::ZERO };
+}
 
 /// One more look was in vain. Pods whose host is now given up are woken.
 ///
 /// # Errors
 /// The rows cannot be read or written.
 pub(super) async fn missed(app: &App, why: &str) -> Result<(), Error> {
-    app.looks_in_vain.fetch_add(1, Ordering::SeqCst);
-    if !has_lasted(app, HOST_SILENT_AFTER) {
+    {
+        let (mut vain, now) = (vain(app), app.now());
+        let since_last = vain.last.replace(now).map_or(Duration::ZERO, |last| now.since(last));
+        vain.lasted += since_last.min(LOOK_MAX);
+    }
+    if vain(app).lasted < HOST_SILENT_AFTER {
         return Ok(());
     }
     let (host, now, why) = (app.host.clone(), app.now(), why.to_owned());
@@ -38,7 +59,7 @@ pub(super) async fn missed(app: &App, why: &str) -> Result<(), Error> {
     }
     let mut tx = app.store.reader().await?;
     if lost(app, &mut tx).await?.is_some() {
-        for pod in tx.pod_list_on_host(&app.host).await?.iter().filter(|pod| is_waiting(pod)) {
+        for pod in tx.pod_list_on_host(&app.host).await?.iter().filter(|pod| is_active(pod)) {
             app.driver.wake(&pod.id);
         }
     }
@@ -47,8 +68,7 @@ pub(super) async fn missed(app: &App, why: &str) -> Result<(), Error> {
 
 /// The engine has answered; in the transaction that writes so.
 pub(super) async fn over(host: &HostId, tx: &mut Tx, now: Timestamp) -> Result<(), Error> {
-    let Some(since) = tx.host_silence(host).await? else { return Ok(()) };
-    if tx.host_silent_clear(host).await? {
+    if let Some(since) = tx.host_silent_clear(host).await? {
         let minutes = now.since(since).as_secs() / 60;
         let text = format!("the container engine answers again, after {minutes} minutes");
         tracing::warn!(%host, "{text}");
@@ -57,12 +77,12 @@ pub(super) async fn over(host: &HostId, tx: &mut Tx, now: Timestamp) -> Result<(
     Ok(())
 }
 
-/// Whether the host of a pod is given up, and what that means for it.
+/// Whether the host of a pod is given up, where that means something for it.
 ///
 /// # Errors
 /// The rows cannot be read.
 pub(super) async fn lost_to(app: &App, pod: &Pod) -> Result<Option<HostLost>, Error> {
-    if app.looks_in_vain.load(Ordering::SeqCst) == 0 || !is_waiting(pod) {
+    if vain(app).lasted.is_zero() || !(is_active(pod) || pod.is_given_up()) {
         return Ok(None);
     }
     Ok(lost(app, &mut app.store.reader().await?).await?)
@@ -70,7 +90,7 @@ pub(super) async fn lost_to(app: &App, pod: &Pod) -> Result<Option<HostLost>, Er
 
 async fn lost(app: &App, tx: &mut Tx) -> podbay_store::Result<Option<HostLost>> {
     let grace = Duration::from_secs(60 * u64::from(app.config.engine.lost_after_minutes));
-    if app.config.engine.when_lost == WhenLost::Wait || !has_lasted(app, grace) {
+    if app.config.engine.when_lost == WhenLost::Wait || vain(app).lasted < grace {
         return Ok(None);
     }
     let silence = tx.host_silence(&app.host).await?;
@@ -83,12 +103,7 @@ fn has_passed(span: Duration, since: Timestamp, now: Timestamp) -> bool {
     since > now || now.since(since) >= span
 }
 
-/// Whether this server has looked in vain for so long.
-fn has_lasted(app: &App, span: Duration) -> bool {
-    SWEEP_EVERY.saturating_mul(app.looks_in_vain.load(Ordering::SeqCst)) >= span
-}
-
 /// What ACTIVE means to the plan.
-fn is_waiting(pod: &Pod) -> bool {
+fn is_active(pod: &Pod) -> bool {
     pod.ready_at.is_some() && pod.failure.is_none() && pod.desired == Desired::Running
 }

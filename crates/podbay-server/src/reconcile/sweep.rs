@@ -12,7 +12,6 @@ use podbay_core::pod::{Decision, MachinePhase, Pod, Resource, View, plan};
 use podbay_core::{PodId, Subject, Timestamp, limits};
 use podbay_provider::{ListedMachine, ListedVolume};
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::Ordering;
 
 /// What a sweep found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,39 +31,49 @@ pub struct Found {
 /// Compares once.
 pub async fn sweep(app: &App) -> Found {
     let mut found = Found::default();
-    machines(app, &mut found).await;
-    if let Err(error) = volumes(app, &mut found).await {
+    // A look that got no answer has taken long enough.
+    if machines(app, &mut found).await
+        && let Err(error) = volumes(app, &mut found).await
+    {
         found.trouble = Some(error);
     }
     found
 }
 
-async fn machines(app: &App, found: &mut Found) {
+/// Whether the engine has answered.
+async fn machines(app: &App, found: &mut Found) -> bool {
     let looked_at = app.now();
     // Before the list, or one that is ended meanwhile would be judged by a look from before.
     let forced = match forced(app).await {
         Ok(forced) => forced,
         Err(error) => {
             found.trouble = Some(error.to_string());
-            return;
+            return true;
         }
     };
     let machines = match app.provider.machine_list().await {
         Ok(machines) => machines,
         Err(error) => {
-            let missed = silence::missed(app, &error.to_string()).await;
-            found.trouble = Some(missed.err().map_or_else(|| error.to_string(), |trouble| trouble.to_string()));
-            return;
+            found.trouble = Some(error.to_string());
+            // One that answers, and cannot list, is in trouble and not away.
+            if app.provider.ping().await.is_ok() {
+                silence::broken(app);
+                return true;
+            }
+            if let Err(trouble) = silence::missed(app, &error.to_string()).await {
+                found.trouble = Some(trouble.to_string());
+            }
+            return false;
         }
     };
-    app.looks_in_vain.store(0, Ordering::SeqCst);
+    silence::broken(app);
     // Rows are read after the list: a machine in the list of a pod whose row is not yet there
     // cannot exist, because rows come first.
     let pods = match rows(app).await {
         Ok(pods) => pods,
         Err(error) => {
             found.trouble = Some(error.to_string());
-            return;
+            return true;
         }
     };
     let by_name: HashMap<&str, &ListedMachine> =
@@ -98,6 +107,7 @@ async fn machines(app: &App, found: &mut Found) {
     }
     let unknown = machines.iter().filter(|machine| !known.contains(&machine.name));
     orphans(app, unknown, found).await;
+    true
 }
 
 /// Removes the machines that no row names, but those that it is not for this database to judge.

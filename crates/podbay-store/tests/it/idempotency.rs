@@ -4,7 +4,12 @@ use crate::harness::{Db, at, both, user};
 use podbay_store::KeptReply;
 
 fn reply(body: &str) -> KeptReply {
-    KeptReply { request_sha256: [0xCD; 32], status: 200, body: body.into() }
+    KeptReply {
+        request_sha256: [0xCD; 32],
+        status: 200,
+        body: body.into(),
+        sealed: Some(format!("sealed {body}")),
+    }
 }
 
 async fn keep(db: &Db, owner: u128, name: &'static str, body: &'static str, now: i64) -> bool {

@@ -64,6 +64,7 @@ fn rows(version: i64) -> Vec<String> {
         "INSERT INTO usage_intervals VALUES ('ended', 1, 'running', 50, 6, 9)".to_owned(),
     ];
     let replies = if version < 8 { "idempotency" } else { "kept_replies" };
+    let sealed = if version < 16 { "" } else { ", 'sealed'" };
     let later = [
         (2, "INSERT INTO disks VALUES ('d', 'ada', NULL, 'ada', 'local', 'data', 5, 100, 'present', 1, '\"absent\"', \
              NULL, NULL, 0, 0, 1, 5, 5, NULL)".to_owned()),
@@ -78,7 +79,7 @@ fn rows(version: i64) -> Vec<String> {
         (4, "INSERT INTO templates VALUES ('m', 'ada', NULL, 'mine', 'a/b', NULL, '[]', '[]', 'r', 5, 5, NULL)"
             .to_owned()),
         // The eighth version gave the table another name.
-        (5, format!("INSERT INTO {replies} VALUES ('ada', 'once', '{}', 201, 'reply', 6)", hash('c'))),
+        (5, format!("INSERT INTO {replies} VALUES ('ada', 'once', '{}', 201, 'reply', 6{sealed})", hash('c'))),
         (6, format!("INSERT INTO logins VALUES ('CODE', '{}', 'pem', 7, 99, 'ada', 'k', 'sealed')", hash('d'))),
         (9, "INSERT INTO pod_keys VALUES ('live', 'one')".to_owned()),
         (14, "INSERT INTO forced_ends VALUES ('ended', 'local', 9)".to_owned()),

@@ -118,9 +118,7 @@ impl Run {
         {
             return Err(format!("P7: {id} has lost its machine, and nobody but podbay took it"));
         }
-        if pod.failure.as_ref().is_some_and(|failure| failure.code == FailureCode::HostLost)
-            && self.book.given_up.insert(id.clone())
-        {
+        if pod.is_given_up() && self.book.given_up.insert(id.clone()) {
             self.summary.met("GivenUp", 1);
             if !self.server.gives_up() {
                 return Err(format!("P7: {id} was given up by nobody"));

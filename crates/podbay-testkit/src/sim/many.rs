@@ -16,11 +16,13 @@ use std::sync::{Mutex, PoisonError};
 pub fn many(seeds: impl Iterator<Item = u64> + Send) -> Result<Summary, Box<Violation>> {
     let (found, summary) = (Mutex::new(None), Mutex::new(Summary::default()));
     let is_over = AtomicBool::new(false);
-    on_every_core(seeds.take_while(|_| !is_over.load(Ordering::SeqCst)), async |seed| match run(seed).await {
-        Ok(met) => lock(&summary).add(&met),
-        Err(violation) => {
-            is_over.store(true, Ordering::SeqCst);
-            lock(&found).get_or_insert(violation);
+    on_every_core(seeds.take_while(|_| !is_over.load(Ordering::SeqCst)), async |seed| {
+        match run(seed).await {
+            Ok(met) => lock(&summary).add(&met),
+            Err(violation) => {
+                is_over.store(true, Ordering::SeqCst);
+                lock(&found).get_or_insert(violation);
+            }
         }
     });
     let found = found.into_inner().unwrap_or_else(PoisonError::into_inner);

@@ -2,6 +2,7 @@
 
 use podbay_core::limits::SWEEP_EVERY;
 use podbay_core::{Timestamp, usage};
+use podbay_provider::fake::{Call, Fault};
 use podbay_server::Config;
 use podbay_server::config::WhenLost;
 use podbay_testkit::{Client, TestServer};
@@ -49,7 +50,10 @@ async fn a_silence_is_told_once_and_a_blip_never() {
     assert_eq!(told(&server).await, [""; 0]);
     server.world.host_gone(server.clock.now().plus(MINUTE * 60));
     watch(&server, 59).await;
-    assert_eq!((told(&server).await, status(&ada, &id).await), (vec!["host.unreachable".to_owned()], "ACTIVE".into()));
+    assert_eq!(
+        (told(&server).await, status(&ada, &id).await),
+        (vec!["host.unreachable".to_owned()], "ACTIVE".into())
+    );
     watch(&server, 2).await;
     assert_eq!(told(&server).await, ["host.unreachable", "host.back"]);
     assert_eq!(status(&ada, &id).await, "ACTIVE", "nobody has said that it is dead");
@@ -114,4 +118,36 @@ async fn a_host_that_is_back_in_time_loses_nothing_and_neither_does_one_whose_cl
     watch(&server, 2).await;
     assert_eq!(status(&ada, &id).await, "ACTIVE");
     assert_eq!(server.row(&id).await.failure, None);
+}
+
+#[tokio::test]
+async fn an_engine_that_answers_and_cannot_list_is_in_trouble_and_not_away() {
+    let server = TestServer::with(fail).await;
+    let ada = server.user("ada").await;
+    let id = ordered(&ada).await;
+    watch(&server, 1).await;
+    server.world.faults(Call::List, Fault::NotSent, 1000);
+    watch(&server, 20).await;
+    assert_eq!((told(&server).await, status(&ada, &id).await), (Vec::new(), "ACTIVE".into()));
+    server.world.calm();
+}
+
+#[tokio::test]
+async fn a_delete_of_what_was_given_up_comes_before_its_stop() {
+    let server = TestServer::with(fail).await;
+    let ada = server.user("ada").await;
+    let id = ordered(&ada).await;
+    watch(&server, 1).await;
+    server.world.host_gone(FOR_EVER);
+    watch(&server, 12).await;
+    let asked = || (server.world.calls(Call::Inspect), server.world.calls(Call::Stop));
+    let before = asked();
+    watch(&server, 5).await;
+    assert_eq!(asked(), before, "nobody is there to answer");
+    assert_eq!(ada.delete(&format!("/api/v1/pods/{id}")).await.ok()["status"], "DELETING");
+    server.world.calm();
+    watch(&server, 2).await;
+    ada.get(&format!("/api/v1/pods/{id}")).await.error(404);
+    assert_eq!(server.world.machines().len(), 0);
+    assert_eq!(server.row(&id).await.placement, None);
 }
