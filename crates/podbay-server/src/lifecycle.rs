@@ -3,6 +3,7 @@
 use crate::app::{App, Chance, Clock, Error, KeysOf, Parts, Tuning, owner};
 use crate::config::Config;
 use crate::reconcile::{Driver, Lease, lease};
+use crate::tasks::Background;
 use crate::{connections, tasks};
 use anyhow::Context;
 use podbay_core::HostId;
@@ -129,8 +130,8 @@ async fn build(config: Config, agent: &[u8], is_alone: bool) -> anyhow::Result<A
 ///
 /// # Errors
 /// The database does not answer, or servers of another data folder work on it.
-pub async fn start_tasks(app: &Arc<App>) -> anyhow::Result<tokio::task::JoinSet<()>> {
-    let mut background = tokio::task::JoinSet::new();
+pub async fn start_tasks(app: &Arc<App>) -> anyhow::Result<Background> {
+    let mut background = Background::new()?;
     let live = if app.lease.is_some() {
         let adopted = lease::beat(app).await.map_err(|error| anyhow::anyhow!("{error}"))?.adopted;
         background.spawn(lease::beats_run(app.clone()));
@@ -146,12 +147,12 @@ pub async fn start_tasks(app: &Arc<App>) -> anyhow::Result<tokio::task::JoinSet<
         app.keys_touch(KeysOf::Pod(pod));
     }
     background.spawn(Driver::run(app.clone()));
-    background.spawn(tasks::sweep_run(app.clone()));
-    background.spawn(tasks::keys::run(app.clone()));
-    background.spawn(tasks::audit::run(app.clone()));
-    background.spawn(tasks::replies_run(app.clone()));
-    background.spawn(tasks::retention::run(app.clone()));
-    background.spawn(facts_run(app.clone()));
+    background.spawn_aside(tasks::sweep_run(app.clone()));
+    background.spawn_aside(tasks::keys::run(app.clone()));
+    background.spawn_aside(tasks::audit::run(app.clone()));
+    background.spawn_aside(tasks::replies_run(app.clone()));
+    background.spawn_aside(tasks::retention::run(app.clone()));
+    background.spawn_aside(facts_run(app.clone()));
     Ok(background)
 }
 

@@ -4,8 +4,8 @@ use podbay_core::place::HostFacts;
 use podbay_core::{HostId, InstallId};
 use podbay_provider::fake::{Fake, Image, World};
 use podbay_server::app::{App, Chance, Clock, Parts, Tuning};
-use podbay_server::reconcile::Driver;
-use podbay_server::{Config, lifecycle, tasks};
+use podbay_server::tasks::Background;
+use podbay_server::{Config, lifecycle};
 use podbay_store::{Settings, Store};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use std::sync::Arc;
 pub struct Running {
     /// Its inside.
     pub app: Arc<App>,
-    background: tokio::task::JoinSet<()>,
+    background: Background,
 }
 
 impl Running {
@@ -33,18 +33,6 @@ impl Running {
         self.background.shutdown().await;
         self.app.store.close().await;
     }
-}
-
-/// Starts it on a huge host, with its database in `folder`. It runs as long as the runtime does.
-///
-/// # Errors
-/// A database that cannot be opened.
-pub async fn start(folder: PathBuf) -> anyhow::Result<Arc<App>> {
-    let app = open(folder, &world()).await?;
-    tokio::spawn(Driver::run(app.clone()));
-    tokio::spawn(tasks::sweep_run(app.clone()));
-    tokio::spawn(tasks::keys::run(app.clone()));
-    Ok(app)
 }
 
 fn config(folder: PathBuf) -> Config {

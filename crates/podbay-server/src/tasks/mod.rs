@@ -1,8 +1,11 @@
 //! Periodic duties that belong to no single pod. Each takes no input and returns what it found.
 
 pub mod audit;
+mod background;
 pub mod keys;
 pub mod retention;
+
+pub use background::Background;
 
 use crate::app::App;
 use crate::reconcile::sweep::sweep;

@@ -16,6 +16,7 @@ use axum::routing::get;
 use podbay_core::published::UserRole;
 use podbay_server::app::owner;
 use podbay_server::{connections, http};
+use podbay_testkit::running::{self, Running};
 use podbay_testkit::{Client, TestServer};
 use serde_json::{Value, json};
 use std::io::Write;
@@ -39,7 +40,8 @@ async fn main() -> anyhow::Result<()> {
         return durable::run(folder).await;
     }
     let pods = std::env::args().nth(2).map_or(Ok(PODS), |pods| pods.parse()).context("PODS is a number")?;
-    let app = podbay_testkit::running::start(folder).await?;
+    let running = Running::start(folder, &running::world()).await?;
+    let app = running.app.clone();
     let (_, key) = owner::user_create(&app, "bench", UserRole::Admin).await?;
     let key = key.reveal();
     let router = http::router(app.clone());
