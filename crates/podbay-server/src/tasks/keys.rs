@@ -21,7 +21,7 @@ const WITHIN: Duration = Duration::from_secs(1);
 /// Longest rest after all that was marked has been served.
 const REST_MAX: Duration = Duration::from_millis(500);
 /// How much longer than its work the task rests, up to that.
-const REST: u32 = 4;
+const REST: u32 = 40;
 
 /// Pods served and marks left.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
