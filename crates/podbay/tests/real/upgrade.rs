@@ -29,9 +29,9 @@ struct Before {
 }
 
 /// A pod that is ACTIVE, and orders that are under way when the program is killed.
-async fn work(real: &Real, moments: &mut Moments) -> Before {
+async fn work(real: &Real, moments: &mut Moments, key: &str) -> Before {
     let client = real.client();
-    let identity = key_added(real, "owner").await;
+    let identity = key_added(real, key).await;
     let first = client.pod_create(&order("before")).await.unwrap().id;
     let login = Login::new(&identity, &active(&client, &first).await);
     let process = login.run("sleep 100000 </dev/null >/dev/null 2>&1 & echo $!").trim().to_owned();
@@ -89,13 +89,13 @@ async fn an_upgrade_and_its_way_back_lose_no_pod_and_end_no_process() {
     let mut moments = Moments::new();
     for _ in 0..ROUNDS {
         let mut real = Real::start_on(previous.as_ref());
-        let before = work(&real, &mut moments).await;
+        let before = work(&real, &mut moments, "there").await;
         real.kill();
         real.runs(PROGRAM);
         real.up();
         went_on(&real, &before).await;
 
-        let before = work(&real, &mut moments).await;
+        let before = work(&real, &mut moments, "back").await;
         real.kill();
         real.runs(&previous);
         real.up();
