@@ -2,6 +2,7 @@
 //! (`PODBAY_SIM_SECONDS`, 10 unless set); and whether it sees bugs that are put there on purpose.
 
 use podbay_testkit::sim::{many, minimise, mutations};
+use std::io::Write;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 /// Every seed that ever found something. What a seed does changes with the moves that there are; what these
@@ -23,7 +24,8 @@ fn no_seed_breaks_an_invariant() {
         panic!("{}", runtime.block_on(minimise(*violation)).0)
     });
     assert!(summary.seeds > 0 && summary.lifetimes > 0 && summary.faults["Crash"] > 0, "{summary}");
-    println!("{summary}");
+    // Not `println`, which a test that succeeds keeps to itself.
+    writeln!(std::io::stdout(), "the simulator: {summary}").unwrap();
 }
 
 #[test]
