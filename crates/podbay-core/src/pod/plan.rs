@@ -2,6 +2,7 @@
 
 use super::{CallError, Desired, EXIT_NO_SERVICE, Failure, FailureCode, MachinePhase, Pod, Resource};
 use crate::mutation::{self, Mutation};
+use crate::published::PodStatus;
 use crate::{Timestamp, limits};
 use std::time::Duration;
 
@@ -111,7 +112,7 @@ pub fn plan(pod: &Pod, view: View, now: Timestamp) -> Decision {
 /// was seen to.
 fn given_up(pod: &Pod, view: View, now: Timestamp) -> Option<Step> {
     let HostLost { since, seen } = view.lost?;
-    let ready_at = pod.ready_at.filter(|_| pod.desired == Desired::Running && pod.failure.is_none())?;
+    let ready_at = pod.ready_at.filter(|_| pod.status() == PodStatus::Active)?;
     let text = format!(
         "the host of this pod has not answered since {since} and is given up; what the pod runs is stopped when the \
          host is back: delete the pod and create a new one"

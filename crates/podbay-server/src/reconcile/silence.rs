@@ -5,7 +5,8 @@
 use crate::app::{App, Error};
 use crate::config::WhenLost;
 use podbay_core::limits::{HOST_SILENT_AFTER, LOOK_MAX};
-use podbay_core::pod::{Desired, HostLost, Pod};
+use podbay_core::pod::{HostLost, Pod};
+use podbay_core::published::PodStatus;
 use podbay_core::{HostId, Timestamp};
 use podbay_store::Tx;
 use std::sync::{MutexGuard, PoisonError};
@@ -59,7 +60,9 @@ pub(super) async fn missed(app: &App, why: &str) -> Result<(), Error> {
     }
     let mut tx = app.store.reader().await?;
     if lost(app, &mut tx).await?.is_some() {
-        for pod in tx.pod_list_on_host(&app.host).await?.iter().filter(|pod| is_active(pod)) {
+        for pod in
+            tx.pod_list_on_host(&app.host).await?.iter().filter(|pod| pod.status() == PodStatus::Active)
+        {
             app.driver.wake(&pod.id);
         }
     }
@@ -82,7 +85,7 @@ pub(super) async fn over(host: &HostId, tx: &mut Tx, now: Timestamp) -> Result<(
 /// # Errors
 /// The rows cannot be read.
 pub(super) async fn lost_to(app: &App, pod: &Pod) -> Result<Option<HostLost>, Error> {
-    if vain(app).lasted.is_zero() || !(is_active(pod) || pod.is_given_up()) {
+    if vain(app).lasted.is_zero() || !(pod.status() == PodStatus::Active || pod.is_given_up()) {
         return Ok(None);
     }
     Ok(lost(app, &mut app.store.reader().await?).await?)
@@ -101,9 +104,4 @@ async fn lost(app: &App, tx: &mut Tx) -> podbay_store::Result<Option<HostLost>> 
 /// By the clock; one that has jumped back says nothing, and then the looks count alone.
 fn has_passed(span: Duration, since: Timestamp, now: Timestamp) -> bool {
     since > now || now.since(since) >= span
-}
-
-/// What ACTIVE means to the plan.
-fn is_active(pod: &Pod) -> bool {
-    pod.ready_at.is_some() && pod.failure.is_none() && pod.desired == Desired::Running
 }
