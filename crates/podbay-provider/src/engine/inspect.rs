@@ -4,6 +4,7 @@ use super::clock;
 use super::errors::{self, refused};
 use super::io::{Link, escape};
 use super::limits::{ASK_MAX, ASK_PARALLEL_MAX};
+use super::network::Port;
 use crate::{Answer, ListedMachine};
 use futures_util::{StreamExt, TryStreamExt};
 use podbay_core::pod::{CallError, FailureCode, MachineFact, MachinePhase};
@@ -23,10 +24,19 @@ pub(super) const LABEL_VERSION: &str = "podbay.version";
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub(super) struct Container {
+    /// The engine's own name of it.
+    pub id: String,
     created: Option<String>,
     state: State,
     config: Config,
     network_settings: Networking,
+    host_config: HostConfig,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct HostConfig {
+    port_bindings: Option<HashMap<String, Option<Vec<Binding>>>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -94,6 +104,22 @@ impl Container {
         inside.chain(published).collect()
     }
 
+    /// The ports that it is to have on the host, whether it runs or not.
+    pub fn ports(&self) -> Vec<Port> {
+        let bindings = self.host_config.port_bindings.iter().flatten();
+        let of_inside = bindings.flat_map(|(inside, bindings)| {
+            let protocol = inside.rsplit_once('/').map_or("tcp", |(_, protocol)| protocol);
+            let on_host = bindings.iter().flatten().filter_map(|binding| binding.host_port.clone());
+            on_host.map(|number| (protocol.to_owned(), number))
+        });
+        of_inside.filter(|(_, number)| !number.is_empty()).collect()
+    }
+
+    /// Whether it may use its network.
+    pub fn runs(&self) -> bool {
+        !matches!(self.phase(), Ok(MachinePhase::Created | MachinePhase::Exited { .. }))
+    }
+
     /// How far it is.
     pub fn phase(&self) -> Answer<MachinePhase> {
         let state = &self.state;
@@ -154,13 +180,34 @@ fn is_half_removed(message: &str) -> bool {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct OwnEntry {
+    #[serde(default)]
+    id: String,
     names: Vec<String>,
+    #[serde(default)]
+    ports: Option<Vec<OwnPort>>,
     #[serde(default)]
     state: String,
     #[serde(default)]
     created: Option<String>,
     #[serde(default)]
     labels: Option<HashMap<String, String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct OwnPort {
+    host_port: u16,
+    container_port: u16,
+    protocol: String,
+}
+
+impl OwnPort {
+    /// In the words of the common API.
+    fn binding(self) -> (String, Option<Vec<Binding>>) {
+        let host_port = Some(self.host_port.to_string());
+        let inside = format!("{}/{}", self.container_port, self.protocol);
+        (inside, Some(vec![Binding { host_port, ..Binding::default() }]))
+    }
 }
 
 async fn own_list(link: &Link, filter: &serde_json::Value) -> Answer<Vec<OwnEntry>> {
@@ -175,7 +222,10 @@ async fn own_list(link: &Link, filter: &serde_json::Value) -> Answer<Vec<OwnEntr
 async fn half_removed(link: &Link, name: &str) -> Answer<Option<Container>> {
     let entries = own_list(link, &serde_json::json!({ "name": [format!("^{name}$")] })).await?;
     let found = entries.into_iter().find(|entry| entry.names.iter().any(|ours| ours == name));
+    let bindings = |ports: Vec<OwnPort>| ports.into_iter().map(OwnPort::binding).collect();
     Ok(found.map(|entry| Container {
+        id: entry.id,
+        host_config: HostConfig { port_bindings: entry.ports.map(bindings) },
         created: entry.created,
         config: Config { labels: entry.labels },
         state: State { status: entry.state, ..State::default() },

@@ -19,6 +19,12 @@ pub(super) const STOP_EXTRA_MAX: Duration = Duration::from_secs(30);
 pub(super) const REMOVE_MAX: Duration = Duration::from_secs(120);
 /// The runtime's own removal of a container that the engine has forgotten.
 pub(super) const RUNTIME_MAX: Duration = Duration::from_secs(10);
+/// A look at the rules of forwarded ports, or a change of one.
+pub(super) const NETWORK_MAX: Duration = Duration::from_secs(10);
+/// From a look at a network namespace that nobody is in to its removal.
+pub(super) const NETWORK_DESERTED_AFTER: Duration = Duration::from_secs(60);
+/// How long such a change waits for somebody else's.
+pub(super) const RULES_WAIT_SECONDS: &str = "5";
 /// From SIGKILL to the end of a process.
 pub(super) const MONITOR_END_MAX: Duration = Duration::from_secs(5);
 /// Making a volume, or removing one with all that is on it.

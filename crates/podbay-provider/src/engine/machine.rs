@@ -8,6 +8,7 @@ use super::errors::{machine, machine_call};
 use super::inspect;
 use super::io::Link;
 use super::limits::{CREATE_MAX, REMOVE_MAX, START_MAX, STOP_EXTRA_MAX};
+use super::network;
 use crate::{Answer, MachineSpec};
 use bollard::Docker;
 use bollard::query_parameters::{CreateContainerOptions, StopContainerOptions};
@@ -30,13 +31,13 @@ pub(super) async fn within<T>(
     }
 }
 
-/// Makes a machine, or adopts the one that is already there.
+/// Makes a machine, or adopts the one that is already there; whether it is surely a new one.
 pub(super) async fn create(
     link: &Link,
     docker: &Docker,
     spec: &MachineSpec,
     around: Surroundings<'_>,
-) -> Answer<()> {
+) -> Answer<bool> {
     let options =
         CreateContainerOptions { name: Some(spec.name.clone()), ..CreateContainerOptions::default() };
     let install = around.install_id;
@@ -46,12 +47,12 @@ pub(super) async fn create(
             for warning in &created.warnings {
                 tracing::warn!(machine = spec.name, warning, "the engine made the machine, but");
             }
-            Ok(())
+            Ok(true)
         }
         Err(error @ CallError::NotSent(_)) => Err(error),
         // Engines say "name already in use" with different statuses, and one may fail after it has
         // made the machine. What is there decides.
-        Err(error) => adopt(link, install, spec, error).await,
+        Err(error) => adopt(link, install, spec, error).await.map(|()| false),
     }
 }
 
@@ -69,7 +70,21 @@ async fn adopt(link: &Link, install: &InstallId, spec: &MachineSpec, error: Call
     }
 }
 
-pub(super) async fn start(docker: &Docker, name: &str) -> Answer<()> {
+/// `is_first` if it is known that there was no start before.
+pub(super) async fn start(
+    link: &Link,
+    docker: &Docker,
+    install: &InstallId,
+    name: &str,
+    is_first: bool,
+) -> Answer<()> {
+    if !is_first
+        && let Some(found) = inspect::container(link, name).await?
+        && found.pod(install).is_some()
+        && !found.runs()
+    {
+        network::clear(link, &found.id, &found.ports()).await?;
+    }
     within(START_MAX, docker.start_container(name, None)).await
 }
 
@@ -85,10 +100,15 @@ pub(super) async fn stop(docker: &Docker, name: &str, grace: Duration) -> Answer
 /// Kills and removes, with the volumes that the image declared.
 pub(super) async fn remove(link: &Link, install: &InstallId, name: &str) -> Answer<()> {
     // There is no way back from this one, so the label is looked at once more.
-    match inspect::container(link, name).await? {
+    let found = match inspect::container(link, name).await? {
         None => return Ok(()),
         Some(found) if found.pod(install).is_none() => return Err(inspect::foreign(name)),
-        Some(_) => {}
+        Some(found) => found,
+    };
+    let ports = found.ports();
+    if !found.runs() {
+        // Before, because afterwards nobody would know of it if this were cut off.
+        network::clear(link, &found.id, &ports).await?;
     }
     // `timeout=0` is Podman's: without it the machine would be asked to end first, and given ten seconds.
     let path = format!("/containers/{name}?force=true&v=true&timeout=0");
@@ -97,12 +117,14 @@ pub(super) async fn remove(link: &Link, install: &InstallId, name: &str) -> Answ
         reply = link.request("DELETE", &path, REMOVE_MAX).await?;
     }
     match reply.status {
-        200..=299 | 404 => Ok(()),
+        200..=299 | 404 => {}
         status => match machine(status, &reply.message()) {
-            CallError::Refused { code: FailureCode::MachineLost, .. } => Ok(()),
+            CallError::Refused { code: FailureCode::MachineLost, .. } => {}
             // Part of it may be gone.
-            CallError::Refused { text, .. } => Err(CallError::Unknown(text)),
-            other => Err(other),
+            CallError::Refused { text, .. } => return Err(CallError::Unknown(text)),
+            other => return Err(other),
         },
     }
+    // The engine ends the network that it knows of.
+    network::clear(link, &found.id, &ports).await
 }

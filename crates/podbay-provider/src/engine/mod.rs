@@ -6,7 +6,7 @@
 //!
 //! The engines are meant to speak one language and do not quite; each difference that bites has
 //! one place: `errors` (what refusals mean), `inspect` (states), `create` (limits, logs), `gpu`
-//! and `cdi` (devices), `service` (Podman without its daemon), `monitor` (what Podman forgets),
+//! and `cdi` (devices), `service` (Podman without its daemon), `monitor` and `network` (what Podman forgets),
 //! `reference` (short image names).
 //!
 //! Every call has a deadline (`limits`). One that runs out of it, or whose connection breaks, has
@@ -27,6 +27,7 @@ mod limits;
 mod look;
 mod machine;
 mod monitor;
+mod network;
 mod service;
 mod volume;
 mod yaml;
@@ -85,6 +86,9 @@ pub struct Engine {
     fixed: facts::Fixed,
     folders: files::Folders,
     gpus: Mutex<Vec<gpu::Gpu>>,
+    /// Machines that were made here and never started: a start of any other may not be its first.
+    fresh: Mutex<HashSet<String>>,
+    deserted: network::Deserted,
     /// Podman's service, if we run it. The last field: it ends after everything that speaks to it.
     _service: Option<service::Service>,
 }
@@ -110,6 +114,8 @@ impl Engine {
             fixed,
             folders,
             gpus: Mutex::default(),
+            fresh: Mutex::default(),
+            deserted: network::Deserted::default(),
             _service: service,
         };
         // Before anybody waits for it: a driver that has to wake up takes seconds.
@@ -124,6 +130,10 @@ impl Engine {
 
     fn gpus(&self) -> MutexGuard<'_, Vec<gpu::Gpu>> {
         self.gpus.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn fresh(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.fresh.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// GPUs do not come and go; but their driver may be loaded after we are started.
@@ -211,12 +221,16 @@ impl Provider for Engine {
             // Nothing was made, so nobody will come to remove them.
             self.folders.remove(&spec.name).await?;
         }
-        created.map(|()| spec.name.clone())
+        if created? {
+            self.fresh().insert(spec.name.clone());
+        }
+        Ok(spec.name.clone())
     }
 
     async fn machine_start(&self, handle: &str) -> Answer<()> {
         self.folders.path(handle)?;
-        machine::start(&self.docker, handle).await
+        let is_first = self.fresh().remove(handle);
+        machine::start(&self.link, &self.docker, &self.settings.install_id, handle, is_first).await
     }
 
     async fn machine_inspect(&self, name: &str) -> Answer<Option<MachineFact>> {
@@ -238,6 +252,7 @@ impl Provider for Engine {
         let is_left = move |name: &str| !known.contains(name) && folders.exist(name);
         let left = monitor::leftovers(&self.link, is_left).await?;
         machines.extend(left.iter().map(|monitor| monitor.listed(clock::now())));
+        self.deserted.clear(&self.link).await;
         Ok(machines)
     }
 
@@ -250,6 +265,7 @@ impl Provider for Engine {
         self.folders.path(handle)?;
         machine::remove(&self.link, &self.settings.install_id, handle).await?;
         monitor::clear(&self.link, handle).await?;
+        self.fresh().remove(handle);
         // After the machine, which has them mounted.
         self.folders.remove(handle).await
     }

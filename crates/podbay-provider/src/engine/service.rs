@@ -38,7 +38,7 @@ const END_GRACE: Duration = Duration::from_secs(2);
 const IDLE_SECONDS: u32 = 120;
 /// Where system programs are, whatever our own `PATH` says; first, because Podman's helpers look
 /// `iptables` up some twenty times for one container.
-const SYSTEM_PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin";
+pub(super) const SYSTEM_PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin";
 
 /// The running service; ends with this value.
 #[derive(Debug)]

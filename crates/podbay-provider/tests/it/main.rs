@@ -12,6 +12,7 @@ mod engine;
 mod fake;
 mod inside;
 mod monitor;
+mod network;
 mod poll;
 mod pull;
 mod registry;

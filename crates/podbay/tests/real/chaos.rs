@@ -1,6 +1,6 @@
 //! Random operations while the server is killed and the engine's service dies, again and again. Then all is
-//! deleted, and nothing may be left of it on this machine: no container, volume, mount, control group, port or
-//! process; and the sum of the bills is the sum of the seconds times the price.
+//! deleted, and nothing may be left of it on this machine: no container, volume, mount, control group, network,
+//! port or process; and the sum of the bills is the sum of the seconds times the price.
 //!
 //! `PODBAY_CHAOS_OPERATIONS` says how many (`cargo xtask chaos`: 1,000), `PODBAY_CRASH_SEED` which, and
 //! `PODBAY_CHAOS_ENGINE` whether the engine's service dies, too: not in every run, because it takes minutes until
@@ -14,6 +14,7 @@ use podbay_api::disks::CreateDisk;
 use podbay_core::published::PodStatus;
 use serde_json::json;
 use std::collections::BTreeSet;
+use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
 const OPERATIONS: u32 = 60;
@@ -47,6 +48,8 @@ struct Made {
     disks: Vec<String>,
     /// Every container that was ever seen.
     containers: BTreeSet<String>,
+    /// Network namespaces that nobody was in before.
+    namespaces: BTreeSet<String>,
 }
 
 /// One operation; what a server that is being killed does not answer is left to the rows.
@@ -100,7 +103,7 @@ async fn nothing_is_left_of_a_thousand_operations_and_a_dozen_crashes() {
     let _turn = TURN.lock().await;
     let mut moments = Moments::new();
     let mut real = Real::start_with(&ports());
-    let mut made = Made::default();
+    let mut made = Made { namespaces: namespaces(), ..Made::default() };
     let (mut kills, mut engines, mut said) = (0, 0, String::new());
     let engine_dies = std::env::var_os("PODBAY_CHAOS_ENGINE").is_some();
     for number in 1..=operations() {
@@ -126,7 +129,7 @@ async fn nothing_is_left_of_three_servers_of_which_one_is_killed_at_a_time() {
     let _turn = TURN.lock().await;
     let mut moments = Moments::new();
     let mut real = Real::start_all(SERVERS as usize, Some(database), &ports());
-    let mut made = Made::default();
+    let mut made = Made { namespaces: namespaces(), ..Made::default() };
     let (mut kills, mut pauses) = (0, 0);
     for number in 1..=operations() {
         let nth = moments.below(SERVERS) as usize;
@@ -189,8 +192,10 @@ async fn nothing_is_left(real: &Real, mut made: Made) {
     let mut rows = real.rows().await;
     assert_eq!(rows.usage_open_count().await.unwrap(), 0, "nothing is billed any more");
     let mut left = Vec::new();
-    until("nothing of a container is left on the machine", Duration::from_secs(30), async || {
-        let found = traces(&made.containers);
+    // A network that nobody is in is looked at for a minute.
+    until("nothing of a container is left on the machine", Duration::from_secs(120), async || {
+        let mut found = traces(&made.containers);
+        found.extend(namespaces().difference(&made.namespaces).map(|name| format!("network {name}")));
         if found != left {
             eprintln!("left: {found:?}");
             left = found;
@@ -252,7 +257,26 @@ fn traces(containers: &BTreeSet<String>) -> Vec<String> {
             found.extend(port.filter(|port| PORTS.contains(port)).map(|port| format!("port {port}")));
         }
     }
+    let rules = std::process::Command::new("iptables").args(["-w", "-t", "nat", "-S"]).output().unwrap();
+    // Others than root may not ask, and have no networks here.
+    assert!(rules.status.success() || std::fs::metadata("/proc/self").unwrap().uid() != 0, "{rules:?}");
+    for rule in String::from_utf8_lossy(&rules.stdout).lines() {
+        let port = rule.split_whitespace().skip_while(|word| *word != "--dport").nth(1);
+        let is_ours = port.and_then(|port| port.parse().ok()).is_some_and(|port| PORTS.contains(&port));
+        found.extend(is_ours.then(|| format!("rule {rule}")));
+    }
     found
+}
+
+/// Network namespaces that have a name of Podman's and nobody in them.
+fn namespaces() -> BTreeSet<String> {
+    let inode = |path: std::path::PathBuf| std::fs::metadata(path).map(|found| found.ino()).ok();
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let used: BTreeSet<u64> = processes.filter_map(|entry| inode(entry.path().join("ns/net"))).collect();
+    let names = std::fs::read_dir("/run/netns").into_iter().flatten().flatten();
+    let empty = names.filter(|entry| inode(entry.path()).is_some_and(|inode| !used.contains(&inode)));
+    let names = empty.filter_map(|entry| entry.file_name().into_string().ok());
+    names.filter(|name| name.starts_with("netns-")).collect()
 }
 
 /// What each pod is billed is its price for the time from ACTIVE to its delete, by its own events.
