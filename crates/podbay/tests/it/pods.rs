@@ -378,6 +378,38 @@ ID                                NAME  STATUS
 }
 
 #[test]
+fn the_owner_ends_a_pod_by_force_also_one_of_somebody_else() {
+    const FORCED: &str = "DELETE /api/v1/pods/0123456789abcdef0123456789abcdef?force=true";
+    let answers = json!({"status": "ACTIVE", "detail": "the host answers; delete the pod without force"});
+    let stub = Stub::start(vec![
+        ok(LIST, page(&[pod(ID, "mine")])),
+        ok(FORCED, json!({"status": "TERMINATED"})),
+        refuse(ONE, 404, json!({"detail": "Not found."})),
+        ok(FORCED, json!({"status": "TERMINATED"})),
+        refuse(ONE, 404, json!({"detail": "Not found."})),
+        refuse(FORCED, 409, answers),
+        refuse(ONE, 404, json!({"detail": "Not found."})),
+    ]);
+    let home = Home::at(&stub);
+    let mine = "\
+ID                                NAME  STATUS
+0123456789abcdef0123456789abcdef  mine  TERMINATED
+";
+    expect(&home.podbay(&["pods", "delete", "mine", "--force", "--yes"]), 0, mine, "");
+    let others = "\
+ID                                NAME        STATUS
+0123456789abcdef0123456789abcdef  somebody's  TERMINATED
+";
+    expect(&home.podbay(&["pods", "delete", ID, "--force", "--yes"]), 0, others, "");
+    let refused = home.podbay(&["pods", "delete", ID, "--force", "--yes"]);
+    assert_ne!(refused.code, 0);
+    assert!(refused.err.contains("the host answers"), "{}", refused.err);
+    let unforced = home.podbay(&["pods", "delete", ID, "--yes"]);
+    assert!(unforced.err.contains("there is no pod"), "{}", unforced.err);
+    stub.requests();
+}
+
+#[test]
 fn status_logs_events_and_history() {
     let log = json!({"logs": [{"timestamp": null, "stream": "stdout", "line": "a\tb"},
         {"timestamp": null, "stream": "stderr", "line": "\u{1b}[31mred"}]});

@@ -92,9 +92,9 @@ pub struct Deletion {
 }
 
 impl Deletion {
-    /// What `deleted` says of `pod`.
-    pub fn of((pod, deleted): (&Pod, Deleted)) -> Self {
-        Self { id: pod.id.clone(), name: pod.name.clone(), status: deleted.status }
+    /// What `deleted` says of a pod.
+    pub fn of(id: &str, name: &str, deleted: Deleted) -> Self {
+        Self { id: id.to_owned(), name: name.to_owned(), status: deleted.status }
     }
 }
 

@@ -169,6 +169,12 @@ async fn find_pod(client: &Client, text: &str) -> Result<Pod> {
     })
 }
 
+/// A pod that is to go.
+struct Meant {
+    id: String,
+    name: String,
+}
+
 /// Finds all of them before it asks, and asks before it deletes one.
 async fn delete(
     context: &mut Context<'_>,
@@ -177,9 +183,16 @@ async fn delete(
     yes: bool,
     force: bool,
 ) -> Result<()> {
-    let mut pods: Vec<Pod> = Vec::with_capacity(texts.len());
+    let mut pods: Vec<Meant> = Vec::with_capacity(texts.len());
     for text in texts {
-        let pod = find_pod(client, text).await?;
+        let pod = match find_pod(client, text).await {
+            Ok(pod) => Meant { id: pod.id, name: pod.name },
+            // The owner of the installation may end anybody's, and need not see it.
+            Err(_) if force && PodId::parse(text).is_some() => {
+                Meant { id: text.clone(), name: "somebody's".to_owned() }
+            }
+            Err(failure) => return Err(failure),
+        };
         if pods.iter().all(|known| known.id != pod.id) {
             pods.push(pod);
         }
@@ -203,7 +216,8 @@ async fn delete(
         }
     }
     if !deleted.is_empty() {
-        let rows: Vec<list::Deletion> = deleted.into_iter().map(list::Deletion::of).collect();
+        let rows: Vec<list::Deletion> =
+            deleted.into_iter().map(|(pod, answer)| list::Deletion::of(&pod.id, &pod.name, answer)).collect();
         context.list(&rows, "", list::deletions)?;
     }
     failed.map_or(Ok(()), Err)
