@@ -67,7 +67,7 @@ pub async fn restore(config: &Config, folder: &Path) -> anyhow::Result<()> {
     let fresh = data.join("podbay.restoring");
     write_private(&fresh, &fs::read(folder.join(DATABASE))?)?;
     let at = Clock::system().now();
-    podbay_store::restore_mark(&fresh, at).await.with_context(|| {
+    podbay_store::restore_mark(&fresh, at).with_context(|| {
         format!("{} cannot be restored: `podbay backup` makes what can", folder.display())
     })?;
     // Only now: what is there already must not be lost to a backup that is none.

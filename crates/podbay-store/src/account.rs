@@ -1,5 +1,6 @@
 //! Installation, users, API keys, SSH keys.
 
+use crate::sqlite::row;
 use crate::{Page, Result, StoreError, Tx, all, exec, json, opt, to_json};
 use podbay_core::permission::Scopes;
 use podbay_core::published::UserRole;
@@ -70,14 +71,15 @@ pub struct SshKeyRecord {
     pub updated_at: Timestamp,
 }
 
-#[derive(sqlx::FromRow)]
-struct UserRow {
-    id: String,
-    name: String,
-    email: String,
-    slug: Option<String>,
-    role: String,
-    created_at: i64,
+row! {
+    struct UserRow {
+        id: String,
+        name: String,
+        email: String,
+        slug: Option<String>,
+        role: String,
+        created_at: i64,
+    }
 }
 
 impl TryFrom<UserRow> for User {
@@ -95,17 +97,18 @@ impl TryFrom<UserRow> for User {
     }
 }
 
-#[derive(sqlx::FromRow)]
-struct ApiKeyRow {
-    id: String,
-    user_id: String,
-    name: String,
-    secret_sha256: String,
-    scopes: String,
-    expires_at: Option<i64>,
-    revoked_at: Option<i64>,
-    last_used_at: Option<i64>,
-    created_at: i64,
+row! {
+    struct ApiKeyRow {
+        id: String,
+        user_id: String,
+        name: String,
+        secret_sha256: String,
+        scopes: String,
+        expires_at: Option<i64>,
+        revoked_at: Option<i64>,
+        last_used_at: Option<i64>,
+        created_at: i64,
+    }
 }
 
 impl TryFrom<ApiKeyRow> for ApiKeyRecord {
@@ -142,16 +145,17 @@ pub(crate) fn from_hex(text: &str) -> Option<[u8; 32]> {
     Some(bytes)
 }
 
-#[derive(sqlx::FromRow)]
-pub(crate) struct SshKeyRow {
-    id: String,
-    user_id: String,
-    name: String,
-    public_key: String,
-    fingerprint: String,
-    is_primary: bool,
-    created_at: i64,
-    updated_at: i64,
+row! {
+    pub(crate) struct SshKeyRow {
+        id: String,
+        user_id: String,
+        name: String,
+        public_key: String,
+        fingerprint: String,
+        is_primary: bool,
+        created_at: i64,
+        updated_at: i64,
+    }
 }
 
 impl From<SshKeyRow> for SshKeyRecord {
@@ -237,15 +241,13 @@ impl Tx {
         rows.into_iter().map(User::try_from).collect()
     }
 
-    /// The names of all users, in no order. As one text: each by itself would be a message between two
-    /// threads, while everybody who writes waits.
+    /// The names of all users, in no order.
     ///
     /// # Errors
     /// The database refuses.
     pub async fn user_names(&mut self) -> Result<Vec<String>> {
-        let sql = "SELECT string_agg(name, '\x1e') FROM users";
-        let names = opt!(self, (Option<String>,), sql)?.and_then(|(names,)| names).unwrap_or_default();
-        Ok(names.split('\x1e').filter(|name| !name.is_empty()).map(str::to_owned).collect())
+        let names = all!(self, (String,), "SELECT name FROM users")?;
+        Ok(names.into_iter().map(|(name,)| name).collect())
     }
 
     /// Writes a user's slug.

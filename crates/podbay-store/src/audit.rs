@@ -1,6 +1,7 @@
 //! The books, whole, as the auditor reads them: in one snapshot, or what is on its way between two
 //! reads would look like a mistake.
 
+use crate::sqlite::row;
 use crate::usage::UsageRow;
 use crate::{Result, StoreError, Tx, all, json, number};
 use podbay_core::audit::Books;
@@ -10,13 +11,14 @@ use podbay_core::published::Protocol;
 use podbay_core::usage::Interval;
 use podbay_core::{DiskId, HostId, PodId, Timestamp};
 
-#[derive(sqlx::FromRow)]
-struct Share {
-    id: String,
-    text: String,
-    vcpus: i64,
-    memory_gb: i64,
-    disk_gb: i64,
+row! {
+    struct Share {
+        id: String,
+        text: String,
+        vcpus: i64,
+        memory_gb: i64,
+        disk_gb: i64,
+    }
 }
 
 impl Share {

@@ -1,34 +1,24 @@
 //! Copies of the whole database, and what a restored one must remember.
 
+use crate::sqlite::Sqlite;
 use crate::store::Connection;
 use crate::{Result, Store, StoreError, Tx, exec, opt};
 use podbay_core::Timestamp;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection as _};
 use std::path::Path;
-
-/// One connection to a copy. Without a write-ahead log: what is written is in the file itself.
-async fn alone(path: &Path) -> Result<SqliteConnection> {
-    let options = SqliteConnectOptions::new()
-        .filename(path)
-        .journal_mode(SqliteJournalMode::Delete)
-        .synchronous(SqliteSynchronous::Full);
-    Ok(options.connect().await?)
-}
 
 /// Marks a copy that is not in use yet as in use since that moment.
 ///
 /// # Errors
 /// The file is damaged, or is no copy that [`Store::copy_to`] has made.
-pub async fn restore_mark(path: &Path, at: Timestamp) -> Result<()> {
-    let mut copy = alone(path).await?;
-    let (verdict,): (String,) = sqlx::query_as("PRAGMA integrity_check(1)").fetch_one(&mut copy).await?;
+pub fn restore_mark(path: &Path, at: Timestamp) -> Result<()> {
+    let mut copy = Sqlite::alone(path)?;
+    let verdict: Option<(String,)> = copy.opt("PRAGMA integrity_check(1)", &[])?;
+    let (verdict,) = verdict.unwrap_or_default();
     if verdict != "ok" {
         return Err(StoreError::Other(format!("the file is damaged: {verdict}")));
     }
     let sql = "UPDATE install SET restored_at = $1 WHERE backup_at IS NOT NULL";
-    let marked = sqlx::query(sql).bind(at.as_millis()).execute(&mut copy).await?.rows_affected();
-    copy.close().await?;
+    let marked = copy.exec(sql, &[&at.as_millis()])?;
     if marked == 1 { Ok(()) } else { Err(StoreError::Other("the file is not marked as a backup".into())) }
 }
 
@@ -45,10 +35,9 @@ impl Store {
         }
         let text = path.to_str().ok_or_else(|| StoreError::Other("the path is not UTF-8".into()))?;
         exec!(&mut tx, "VACUUM INTO $1", text)?;
-        let mut copy = alone(path).await?;
-        let mark = sqlx::query("UPDATE install SET backup_at = $1, restored_at = NULL").bind(at.as_millis());
-        mark.execute(&mut copy).await?;
-        Ok(copy.close().await?)
+        let mark = "UPDATE install SET backup_at = $1, restored_at = NULL";
+        Sqlite::alone(path)?.exec(mark, &[&at.as_millis()])?;
+        Ok(())
     }
 }
 

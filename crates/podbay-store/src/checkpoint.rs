@@ -1,13 +1,12 @@
 //! Moving what is in SQLite's write-ahead log into the database file.
 //!
 //! By itself SQLite does that within a commit, every thousand pages: one commit in a hundred then waits ten
-//! times as long as the others. Here a task beside the writer does it on a connection of its own, and the
+//! times as long as the others. Here a thread beside the writer does it on a connection of its own, and the
 //! writer only what was written meanwhile, between two groups: the log can begin anew then, in place. It must
 //! never change a row, and an error of it is no error of a write: the log is the database until it is moved.
 
+use crate::sqlite::{Options, Sqlite, beside};
 use crate::{Result, Tx, exec, opt};
-use sqlx::ConnectOptions;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -52,15 +51,17 @@ pub(crate) struct Checkpoints {
     jobs: usize,
     looks: watch::Sender<usize>,
     gaps: mpsc::Receiver<Gap>,
-    task: tokio::task::JoinHandle<()>,
+    ended: oneshot::Receiver<()>,
 }
 
 impl Checkpoints {
-    pub(crate) fn start(options: SqliteConnectOptions) -> Self {
+    /// `connection` is the writer's.
+    pub(crate) fn start(options: Options, connection: &mut Sqlite) -> Result<Self> {
+        connection.exec("PRAGMA wal_autocheckpoint = 0", &[])?;
         let (looks, looked) = watch::channel(0);
         let (asks, gaps) = mpsc::channel(1);
-        let task = tokio::spawn(run(options, looked, asks));
-        Self { jobs: 0, looks, gaps, task }
+        let ended = beside("podbay-log", run(options, looked, asks))?;
+        Ok(Self { jobs: 0, looks, gaps, ended })
     }
 
     /// So many jobs have been committed.
@@ -76,15 +77,15 @@ impl Checkpoints {
     pub(crate) async fn asked(&mut self) -> Gap {
         match self.gaps.recv().await {
             Some(gap) => gap,
-            // The task has ended; writing goes on without it.
+            // The thread has ended; writing goes on without it.
             None => std::future::pending().await,
         }
     }
 
-    /// Ends the task, and moves what is left, so that the file alone is the database.
+    /// Ends the thread, and moves what is left, so that the file alone is the database.
     pub(crate) async fn close(self, tx: &mut Tx) {
         drop((self.looks, self.gaps));
-        let _ = self.task.await;
+        let _ = self.ended.await;
         report(forced(tx, FORCE_PATIENCE).await);
     }
 }
@@ -123,8 +124,8 @@ fn report(moved: Result<Log>) -> Option<Log> {
     moved.inspect_err(|error| tracing::warn!(%error, "the write-ahead log grows on")).ok()
 }
 
-/// The task: looks at the log, and moves what is in it. Ends with the writer.
-async fn run(options: SqliteConnectOptions, mut looks: watch::Receiver<usize>, gaps: mpsc::Sender<Gap>) {
+/// The thread: looks at the log, and moves what is in it. Ends with the writer.
+async fn run(options: Options, mut looks: watch::Receiver<usize>, gaps: mpsc::Sender<Gap>) {
     let mut connection = None;
     let mut next = MOVE_PAGES;
     while looks.changed().await.is_ok() {
@@ -140,23 +141,23 @@ async fn run(options: SqliteConnectOptions, mut looks: watch::Receiver<usize>, g
 
 /// Moves the log if it has reached `next`; how many pages the next move waits for.
 async fn look(
-    options: &SqliteConnectOptions,
-    connection: &mut Option<SqliteConnection>,
+    options: &Options,
+    connection: &mut Option<Sqlite>,
     next: i64,
     gaps: &mpsc::Sender<Gap>,
 ) -> Result<i64> {
     let connection = match connection {
         Some(connection) => connection,
         // Not before: most who open a database write little.
-        none => none.insert(options.connect().await?),
+        none => none.insert(options.open()?),
     };
-    let mut log = asked(connection, "PRAGMA wal_checkpoint(NOOP)").await?;
+    let mut log = asked(connection, "PRAGMA wal_checkpoint(NOOP)")?;
     if log.pages < next {
         // It has begun anew, so nobody holds it back any more.
         return Ok(if log.pages < MOVE_PAGES { MOVE_PAGES } else { next });
     }
     for _ in 0..MOVES_MAX {
-        log = asked(connection, "PRAGMA wal_checkpoint(PASSIVE)").await?;
+        log = asked(connection, "PRAGMA wal_checkpoint(PASSIVE)")?;
         if log.pages - log.moved <= GAP_PAGES {
             break;
         }
@@ -175,6 +176,6 @@ async fn look(
     Ok(if log.moved == log.pages { MOVE_PAGES } else { log.pages + MOVE_PAGES })
 }
 
-async fn asked(connection: &mut SqliteConnection, sql: &'static str) -> Result<Log> {
-    Ok(sqlx::query_as(sql).fetch_optional(connection).await.map(Log::from)?)
+fn asked(connection: &mut Sqlite, sql: &str) -> Result<Log> {
+    connection.opt(sql, &[]).map(Log::from)
 }

@@ -2,6 +2,7 @@
 
 use crate::account::bound;
 use crate::pod::seen;
+use crate::sqlite::row;
 use crate::{
     IN_LISTS, Page, Result, StoreError, Tx, all, exec, in_list, in_lists, json, number, opt, placeholders,
     to_json,
@@ -14,6 +15,10 @@ use std::sync::LazyLock;
 static OF_PODS: LazyLock<[String; 2]> = LazyLock::new(|| attachments_by("pod_id", "position"));
 static OF_DISKS: LazyLock<[String; 2]> = LazyLock::new(|| attachments_by("disk_id", "pod_id"));
 
+static SIZES: LazyLock<[String; 2]> = LazyLock::new(|| {
+    IN_LISTS.map(|size| format!("SELECT id, size_gb FROM disks WHERE id IN ({})", placeholders(1, size)))
+});
+
 fn attachments_by(column: &str, order: &str) -> [String; 2] {
     IN_LISTS.map(|size| {
         let ids = placeholders(1, size);
@@ -23,26 +28,27 @@ fn attachments_by(column: &str, order: &str) -> [String; 2] {
     })
 }
 
-#[derive(sqlx::FromRow)]
-struct DiskRow {
-    id: String,
-    user_id: String,
-    team_id: Option<String>,
-    host_id: String,
-    name: String,
-    size_gb: i64,
-    price_gb: i64,
-    desired: String,
-    generation: i64,
-    volume: String,
-    failure: Option<String>,
-    ready_at: Option<i64>,
-    setbacks: i64,
-    next_at: i64,
-    version: i64,
-    created_at: i64,
-    updated_at: i64,
-    terminated_at: Option<i64>,
+row! {
+    struct DiskRow {
+        id: String,
+        user_id: String,
+        team_id: Option<String>,
+        host_id: String,
+        name: String,
+        size_gb: i64,
+        price_gb: i64,
+        desired: String,
+        generation: i64,
+        volume: String,
+        failure: Option<String>,
+        ready_at: Option<i64>,
+        setbacks: i64,
+        next_at: i64,
+        version: i64,
+        created_at: i64,
+        updated_at: i64,
+        terminated_at: Option<i64>,
+    }
 }
 
 impl TryFrom<DiskRow> for Disk {
@@ -83,11 +89,12 @@ fn disks(rows: Vec<DiskRow>) -> Result<Vec<Disk>> {
     rows.into_iter().map(Disk::try_from).collect()
 }
 
-#[derive(sqlx::FromRow)]
-struct AttachmentRow {
-    pod_id: String,
-    disk_id: String,
-    mount_path: String,
+row! {
+    struct AttachmentRow {
+        pod_id: String,
+        disk_id: String,
+        mount_path: String,
+    }
 }
 
 impl From<AttachmentRow> for Attachment {
@@ -295,7 +302,7 @@ impl Tx {
     ) -> Result<Vec<Attachment>> {
         let mut found = Vec::new();
         for (size, ids) in in_lists(ids.iter().map(AsRef::as_ref).collect()) {
-            let rows = in_list!(self, AttachmentRow, fetch_all, &queries[size], [], ids)?;
+            let rows = in_list!(self, AttachmentRow, &queries[size], [], ids)?;
             found.extend(rows.into_iter().map(Attachment::from));
         }
         Ok(found)
@@ -307,10 +314,10 @@ impl Tx {
     /// The database refuses.
     pub async fn disk_sizes(&mut self, ids: &[DiskId]) -> Result<HashMap<DiskId, u32>> {
         let mut sizes = HashMap::new();
-        for id in ids {
-            if let Some((size,)) = opt!(self, (i64,), "SELECT size_gb FROM disks WHERE id = $1", id.as_str())?
-            {
-                sizes.insert(id.clone(), number(size, "disks", "size_gb", id.as_str())?);
+        for (nth, ids) in in_lists(ids.iter().map(DiskId::as_str).collect()) {
+            for (id, size) in in_list!(self, (String, i64), &SIZES[nth], [], ids)? {
+                let size = number(size, "disks", "size_gb", &id)?;
+                sizes.insert(DiskId::from_stored(id), size);
             }
         }
         Ok(sizes)

@@ -59,34 +59,51 @@ impl From<sqlx::Error> for StoreError {
                 {
                     return Self::Conflict(text);
                 }
-                by_code(database.code().as_deref().unwrap_or_default(), text)
+                by_state(database.code().as_deref().unwrap_or_default(), text)
             }
             sqlx::Error::PoolTimedOut => Self::Busy(text),
-            sqlx::Error::Io(_)
-            | sqlx::Error::Tls(_)
-            | sqlx::Error::PoolClosed
-            | sqlx::Error::WorkerCrashed => Self::Unavailable(text),
+            sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolClosed => Self::Unavailable(text),
             _ => Self::Other(text),
         }
     }
 }
 
-/// SQLite gives (extended) result numbers, PostgreSQL five-letter states.
-fn by_code(code: &str, text: String) -> StoreError {
-    if code.len() == 5 {
-        return match &code[..2] {
-            "40" | "55" => StoreError::Busy(text),
-            "53" if code == "53100" => StoreError::DiskFull(text),
-            "08" | "53" | "57" => StoreError::Unavailable(text),
-            "25" if code == "25006" => StoreError::ReadOnly(text),
-            _ => StoreError::Other(text),
-        };
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        let text = error.to_string();
+        match error.sqlite_error() {
+            Some(failure) => by_number(failure.extended_code, text),
+            None => Self::Other(text),
+        }
     }
-    match code.parse::<i64>().unwrap_or(0) & 0xff {
-        5 | 6 => StoreError::Busy(text),
-        8 => StoreError::ReadOnly(text),
-        13 => StoreError::DiskFull(text),
-        10 | 14 => StoreError::Unavailable(text),
+}
+
+/// The five-letter states of PostgreSQL.
+fn by_state(state: &str, text: String) -> StoreError {
+    match state.get(..2).unwrap_or_default() {
+        "40" | "55" => StoreError::Busy(text),
+        "53" if state == "53100" => StoreError::DiskFull(text),
+        "08" | "53" | "57" => StoreError::Unavailable(text),
+        "25" if state == "25006" => StoreError::ReadOnly(text),
+        _ => StoreError::Other(text),
+    }
+}
+
+/// The extended result codes of SQLite.
+fn by_number(code: i32, text: String) -> StoreError {
+    use rusqlite::ffi;
+    match code {
+        ffi::SQLITE_CONSTRAINT_UNIQUE
+        | ffi::SQLITE_CONSTRAINT_PRIMARYKEY
+        | ffi::SQLITE_CONSTRAINT_CHECK
+        | ffi::SQLITE_CONSTRAINT_FOREIGNKEY => return StoreError::Conflict(text),
+        _ => {}
+    }
+    match code & 0xff {
+        ffi::SQLITE_BUSY | ffi::SQLITE_LOCKED => StoreError::Busy(text),
+        ffi::SQLITE_READONLY => StoreError::ReadOnly(text),
+        ffi::SQLITE_FULL => StoreError::DiskFull(text),
+        ffi::SQLITE_IOERR | ffi::SQLITE_CANTOPEN => StoreError::Unavailable(text),
         _ => StoreError::Other(text),
     }
 }

@@ -1,6 +1,7 @@
 //! Events: appended with the change they tell, never altered.
 
 use crate::account::bound;
+use crate::sqlite::row;
 use crate::{Result, Tx, all, exec};
 use podbay_core::{DiskId, PodId, Timestamp};
 
@@ -17,12 +18,13 @@ pub struct Event {
     pub text: String,
 }
 
-#[derive(sqlx::FromRow)]
-struct EventRow {
-    seq: i64,
-    at: i64,
-    kind: String,
-    text: String,
+row! {
+    struct EventRow {
+        seq: i64,
+        at: i64,
+        kind: String,
+        text: String,
+    }
 }
 
 impl Tx {

@@ -5,6 +5,7 @@
 //! raises them and not by a CHECK against totals: totals may shrink below what is held (a smaller
 //! machine after a repair), and a host must be able to say so.
 
+use crate::sqlite::row;
 use crate::{Result, StoreError, Tx, all, exec, json, number, opt, to_json};
 use podbay_core::place::{self, CpuSize, Free, HostFacts};
 use podbay_core::pod::GpuSlot;
@@ -12,20 +13,22 @@ use podbay_core::published::{GpuType, Protocol};
 use podbay_core::{DiskId, HostId, PodId, Timestamp};
 use std::ops::RangeInclusive;
 
-#[derive(sqlx::FromRow)]
-struct HostRow {
-    id: String,
-    facts: String,
-    vcpus_used: i64,
-    memory_gb_used: i64,
-    disk_gb_used: i64,
+row! {
+    struct HostRow {
+        id: String,
+        facts: String,
+        vcpus_used: i64,
+        memory_gb_used: i64,
+        disk_gb_used: i64,
+    }
 }
 
-#[derive(sqlx::FromRow)]
-struct GpuRow {
-    uuid: String,
-    position: i64,
-    gpu_type: String,
+row! {
+    struct GpuRow {
+        uuid: String,
+        position: i64,
+        gpu_type: String,
+    }
 }
 
 impl Tx {

@@ -1,6 +1,7 @@
 //! Invitations into a team. The code is not stored, only its hash; a row ends with its use.
 
 use crate::account::to_hex;
+use crate::sqlite::row;
 use crate::{Result, StoreError, Tx, all, exec, opt};
 use podbay_core::published::TeamRole;
 use podbay_core::{InvitationId, TeamId, Timestamp, UserId};
@@ -24,15 +25,16 @@ pub struct Invitation {
     pub created_at: Timestamp,
 }
 
-#[derive(sqlx::FromRow)]
-struct InvitationRow {
-    id: String,
-    team_id: String,
-    invited_by: String,
-    role: String,
-    email: Option<String>,
-    expires_at: i64,
-    created_at: i64,
+row! {
+    struct InvitationRow {
+        id: String,
+        team_id: String,
+        invited_by: String,
+        role: String,
+        email: Option<String>,
+        expires_at: i64,
+        created_at: i64,
+    }
 }
 
 impl TryFrom<InvitationRow> for Invitation {

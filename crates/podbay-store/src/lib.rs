@@ -28,6 +28,7 @@ mod retention;
 mod schema;
 mod server;
 mod sharing;
+mod sqlite;
 mod store;
 mod team;
 mod template;
@@ -66,56 +67,66 @@ pub struct Page<T> {
 /// The result of a query.
 pub type Result<T> = std::result::Result<T, StoreError>;
 
-/// Runs the same expression on whichever connection a [`Tx`] has.
-macro_rules! on_both {
-    ($tx:expr, $connection:ident => $body:expr) => {
-        match &mut $tx.connection {
-            $crate::store::Connection::Sqlite(inner) => {
-                let $connection = &mut **inner;
-                $body
-            }
-            $crate::store::Connection::Postgres(inner) => {
-                let $connection = &mut **inner;
-                $body
-            }
-        }
-    };
-}
-
 /// Runs a statement; how many rows it changed.
 macro_rules! exec {
     ($tx:expr, $sql:expr $(, $bind:expr)* $(,)?) => {
-        $crate::guarded!($tx, $crate::on_both!($tx, connection => sqlx::query($sql)$(.bind($bind))*
-            .execute(connection).await.map(|done| done.rows_affected()).map_err($crate::StoreError::from)))
+        $crate::guarded!($tx, {
+            let sql = sqlx::SqlSafeStr::into_sql_str($sql);
+            match &mut $tx.connection {
+                $crate::store::Connection::Sqlite(inner) => inner.exec(sql.as_str(), &[$(&$bind),*]),
+                $crate::store::Connection::Postgres(inner) => sqlx::query(sql)$(.bind($bind))*
+                    .execute(&mut **inner).await.map(|done| done.rows_affected()).map_err($crate::StoreError::from),
+            }
+        })
     };
 }
 
 /// Reads all rows.
 macro_rules! all {
     ($tx:expr, $row:ty, $sql:expr $(, $bind:expr)* $(,)?) => {
-        $crate::guarded!($tx, $crate::on_both!($tx, connection => sqlx::query_as::<_, $row>($sql)$(.bind($bind))*
-            .fetch_all(connection).await.map_err($crate::StoreError::from)))
+        $crate::fetch!($tx, $row, all, fetch_all, $sql, [$($bind),*])
     };
 }
 
 /// Reads one row, if there is one.
 macro_rules! opt {
     ($tx:expr, $row:ty, $sql:expr $(, $bind:expr)* $(,)?) => {
-        $crate::guarded!($tx, $crate::on_both!($tx, connection => sqlx::query_as::<_, $row>($sql)$(.bind($bind))*
-            .fetch_optional(connection).await.map_err($crate::StoreError::from)))
+        $crate::fetch!($tx, $row, opt, fetch_optional, $sql, [$($bind),*])
     };
 }
 
-/// As `all!` or `opt!`, by name, with the ids of one of [`in_lists`] bound after the others.
-macro_rules! in_list {
-    ($tx:expr, $row:ty, $fetch:ident, $sql:expr, [$($bind:expr),*], $ids:expr) => {
-        $crate::guarded!($tx, $crate::on_both!($tx, connection => {
-            let mut query = sqlx::query_as::<_, $row>($sql.as_str())$(.bind($bind))*;
-            for id in $ids {
-                query = query.bind(id);
+/// What `all!` and `opt!` have in common.
+macro_rules! fetch {
+    ($tx:expr, $row:ty, $method:ident, $fetch:ident, $sql:expr, [$($bind:expr),*]) => {
+        $crate::guarded!($tx, {
+            let sql = sqlx::SqlSafeStr::into_sql_str($sql);
+            match &mut $tx.connection {
+                $crate::store::Connection::Sqlite(inner) => {
+                    inner.$method::<$row>(sql.as_str(), &[$(&$bind),*])
+                }
+                $crate::store::Connection::Postgres(inner) => sqlx::query_as::<_, $row>(sql)$(.bind($bind))*
+                    .$fetch(&mut **inner).await.map_err($crate::StoreError::from),
             }
-            query.$fetch(connection).await.map_err($crate::StoreError::from)
-        }))
+        })
+    };
+}
+
+/// As `all!`, with the ids of one of [`in_lists`] bound after the others.
+macro_rules! in_list {
+    ($tx:expr, $row:ty, $sql:expr, [$($bind:expr),*], $ids:expr) => {
+        $crate::guarded!($tx, match &mut $tx.connection {
+            $crate::store::Connection::Sqlite(inner) => {
+                let ids = $ids;
+                inner.all::<$row>($sql, &$crate::sqlite::and_ids(&[$(&$bind),*], &ids))
+            }
+            $crate::store::Connection::Postgres(inner) => {
+                let mut query = sqlx::query_as::<_, $row>($sql.as_str())$(.bind($bind))*;
+                for id in $ids {
+                    query = query.bind(id);
+                }
+                query.fetch_all(&mut **inner).await.map_err($crate::StoreError::from)
+            }
+        })
     };
 }
 
@@ -132,7 +143,7 @@ macro_rules! guarded {
     };
 }
 
-pub(crate) use {all, exec, guarded, in_list, on_both, opt};
+pub(crate) use {all, exec, fetch, guarded, in_list, opt};
 
 /// How many ids an IN list has: few, or a page of them. A statement for each is kept prepared.
 pub(crate) const IN_LISTS: [usize; 2] = [16, 128];

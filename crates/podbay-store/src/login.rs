@@ -1,6 +1,7 @@
 //! Logins that wait for somebody's approval, and those that have it.
 
 use crate::account::{bound, from_hex, to_hex};
+use crate::sqlite::row;
 use crate::{Result, StoreError, Tx, exec, opt};
 use podbay_core::{ApiKeyId, LoginCode, Timestamp, UserId};
 
@@ -21,14 +22,15 @@ pub struct Login {
     pub sealed: Option<String>,
 }
 
-#[derive(sqlx::FromRow)]
-struct LoginRow {
-    code: String,
-    status_sha256: String,
-    public_key: String,
-    created_at: i64,
-    expires_at: i64,
-    sealed: Option<String>,
+row! {
+    struct LoginRow {
+        code: String,
+        status_sha256: String,
+        public_key: String,
+        created_at: i64,
+        expires_at: i64,
+        sealed: Option<String>,
+    }
 }
 
 impl TryFrom<LoginRow> for Login {

@@ -1,16 +1,16 @@
 //! Pods: one row each, live and ended.
 
 use crate::account::bound;
+use crate::sqlite::row;
 use crate::{
-    IN_LISTS, Page, Result, StoreError, Tx, all, exec, in_list, in_lists, opt, placeholders, to_json,
+    IN_LISTS, Page, Result, StoreError, Tx, all, exec, in_list, in_lists, json, number, opt, placeholders,
+    to_json,
 };
 use podbay_core::pod::{Desired, Pod};
 use podbay_core::{HostId, PodId, TeamId, Timestamp, UserId};
 use serde::Serialize;
-use serde::de::{Deserializer, SeqAccess, Visitor};
-use serde_json::value::RawValue;
+use serde::de::DeserializeOwned;
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::LazyLock;
 
 /// What the history is sorted by.
@@ -22,69 +22,89 @@ pub enum HistorySort {
     CreatedAt,
 }
 
-/// A pod as one line of text, a JSON array of its fields in their order: SQLite hands over each
-/// value by itself, and a hundred pods of 22 columns would be two thousand of them.
-macro_rules! line {
-    () => {
-        "concat('[', concat_ws(',', '\"' || id || '\"', '\"' || user_id || '\"', \
-         COALESCE('\"' || team_id || '\"', 'null'), spec, '\"' || desired || '\"', generation, \
-         COALESCE(placement, 'null'), image, COALESCE('\"' || image_digest || '\"', 'null'), machine, attempt, \
-         COALESCE(attempt_failed, 'null'), COALESCE(failure, 'null'), progress, \
-         COALESCE(CAST(ready_at AS TEXT), 'null'), restarts, setbacks, next_at, version, created_at, updated_at, \
-         COALESCE(CAST(terminated_at AS TEXT), 'null')), ']')"
-    };
+row! {
+    struct PodRow {
+        id: String,
+        user_id: String,
+        team_id: Option<String>,
+        spec: String,
+        desired: String,
+        generation: i64,
+        placement: Option<String>,
+        image: String,
+        image_digest: Option<String>,
+        machine: String,
+        attempt: i64,
+        attempt_failed: Option<String>,
+        failure: Option<String>,
+        progress: i64,
+        ready_at: Option<i64>,
+        restarts: i64,
+        setbacks: i64,
+        next_at: i64,
+        version: i64,
+        created_at: i64,
+        updated_at: i64,
+        terminated_at: Option<i64>,
+    }
 }
 
-/// Between two lines. It can stand nowhere in JSON, not even as a space.
-pub(crate) const SEPARATOR: char = '\x1e';
+impl TryFrom<PodRow> for Pod {
+    type Error = StoreError;
 
-/// What [`line!`] has, in its order.
-const COLUMNS: [&str; 22] = [
-    "id",
-    "user_id",
-    "team_id",
-    "spec",
-    "desired",
-    "generation",
-    "placement",
-    "image",
-    "image_digest",
-    "machine",
-    "attempt",
-    "attempt_failed",
-    "failure",
-    "progress",
-    "ready_at",
-    "restarts",
-    "setbacks",
-    "next_at",
-    "version",
-    "created_at",
-    "updated_at",
-    "terminated_at",
-];
-
-/// Reads one pod.
-macro_rules! one {
-    ($($where:tt)+) => {
-        concat!("SELECT ", line!(), " FROM pods ", $($where)+)
-    };
+    fn try_from(row: PodRow) -> Result<Self> {
+        let id = row.id.as_str();
+        let desired = match row.desired.as_str() {
+            "running" => Desired::Running,
+            "gone" => Desired::Gone,
+            _ => return Err(StoreError::Corrupt { table: "pods", column: "desired", row: row.id.clone() }),
+        };
+        Ok(Self {
+            spec: json(&row.spec, "pods", "spec", id)?,
+            desired,
+            placement: optional(row.placement.as_deref(), "placement", id)?,
+            image: json(&row.image, "pods", "image", id)?,
+            machine: json(&row.machine, "pods", "machine", id)?,
+            attempt: number(row.attempt, "pods", "attempt", id)?,
+            attempt_failed: optional(row.attempt_failed.as_deref(), "attempt_failed", id)?,
+            failure: optional(row.failure.as_deref(), "failure", id)?,
+            progress: number(row.progress, "pods", "progress", id)?,
+            restarts: number(row.restarts, "pods", "restarts", id)?,
+            setbacks: number(row.setbacks, "pods", "setbacks", id)?,
+            user_id: UserId::from_stored(row.user_id),
+            team_id: row.team_id.map(TeamId::from_stored),
+            generation: row.generation,
+            image_digest: row.image_digest,
+            ready_at: row.ready_at.map(Timestamp::from_millis),
+            next_at: Timestamp::from_millis(row.next_at),
+            version: row.version,
+            created_at: Timestamp::from_millis(row.created_at),
+            updated_at: Timestamp::from_millis(row.updated_at),
+            terminated_at: row.terminated_at.map(Timestamp::from_millis),
+            id: PodId::from_stored(row.id),
+        })
+    }
 }
 
-/// Reads several pods as one text: each row by itself would be a message between two threads.
-macro_rules! lines {
+fn optional<T: DeserializeOwned>(text: Option<&str>, column: &'static str, row: &str) -> Result<Option<T>> {
+    text.map(|text| json(text, "pods", column, row)).transpose()
+}
+
+fn read(rows: Vec<PodRow>) -> Result<Vec<Pod>> {
+    rows.into_iter().map(Pod::try_from).collect()
+}
+
+/// Reads pods.
+macro_rules! pods {
     ($($where:tt)+) => {
         concat!(
-            "SELECT string_agg(line, '\x1e') FROM (SELECT ",
-            $crate::pod::line!(),
-            " AS line FROM pods ",
-            $($where)+,
-            ") AS page"
+            "SELECT id, user_id, team_id, spec, desired, generation, placement, image, image_digest, machine, \
+             attempt, attempt_failed, failure, progress, ready_at, restarts, setbacks, next_at, version, created_at, \
+             updated_at, terminated_at FROM pods ",
+            $($where)+
         )
     };
 }
-
-pub(crate) use line;
 
 /// Whether the user `$1` sees a row: it is personal, or of a team that the user is a member of.
 macro_rules! seen {
@@ -95,33 +115,33 @@ macro_rules! seen {
 
 pub(crate) use seen;
 
-/// `$2` rows after the first `$3` that the user `$1` sees, as one text, and how many there are in all; and
-/// the same of one owner `$1`, whose index has the order already: who sees several owners' has all of them
-/// sorted. Chosen within the index, and read then: rows are large, and those that are not on the page need
-/// not be touched.
+/// `$2` rows after the first `$3` that the user `$1` sees, and how many there are in all; and the same of one
+/// owner `$1`, whose index has the order already: who sees several owners' has all of them sorted. Chosen within the
+/// index, and read then: rows are large, and those that are not on the page need not be touched.
 macro_rules! page {
     ($state:literal, $order:literal) => {
         [page!($state, $order, seen!()), page!($state, $order, "owner_id = $1")]
     };
     ($state:literal, $order:literal, $whose:expr) => {
-        concat!(
-            "SELECT string_agg(line, '\x1e'), (SELECT COUNT(*) FROM pods WHERE ",
-            $state,
-            " AND ",
-            $whose,
-            ") FROM (SELECT ",
-            line!(),
-            " AS line FROM pods WHERE id IN (SELECT id FROM pods WHERE ",
-            $state,
-            " AND ",
-            $whose,
-            " ORDER BY ",
-            $order,
-            " LIMIT $2 OFFSET $3) ORDER BY ",
-            $order,
-            ") AS page"
-        )
+        PageSql {
+            page: pods!(
+                "WHERE id IN (SELECT id FROM pods WHERE ",
+                $state,
+                " AND ",
+                $whose,
+                " ORDER BY ",
+                $order,
+                " LIMIT $2 OFFSET $3) ORDER BY ",
+                $order
+            ),
+            total: concat!("SELECT COUNT(*) FROM pods WHERE ", $state, " AND ", $whose),
+        }
     };
+}
+
+struct PageSql {
+    page: &'static str,
+    total: &'static str,
 }
 
 /// Owners of what the user `$1` sees: two of them stand for several.
@@ -137,61 +157,9 @@ macro_rules! owners {
 }
 
 static BY_IDS: LazyLock<[String; 2]> = LazyLock::new(|| {
-    let sql = lines!("WHERE terminated_at IS NULL AND id IN (IDS) AND ", seen!());
+    let sql = pods!("WHERE terminated_at IS NULL AND id IN (IDS) AND ", seen!());
     IN_LISTS.map(|size| sql.replace("IDS", &placeholders(2, size)))
 });
-
-pub(crate) type Lines = (Option<String>,);
-type Paged = (Option<String>, i64);
-
-fn pod(line: &str) -> Result<Pod> {
-    serde_json::from_str(line).map_err(|error| corrupt(line, &error))
-}
-
-pub(crate) fn pods(row: Option<Lines>) -> Result<Vec<Pod>> {
-    let text = row.and_then(|(lines,)| lines).unwrap_or_default();
-    text.split(SEPARATOR).filter(|line| !line.is_empty()).map(pod).collect()
-}
-
-fn paged(row: Option<Paged>) -> Result<Page<Pod>> {
-    let (lines, total) = row.unwrap_or_default();
-    Ok(Page { items: pods(Some((lines,)))?, total: total.unsigned_abs() })
-}
-
-/// The row and the column that is at fault: the one in which reading stopped.
-fn corrupt(line: &str, error: &serde_json::Error) -> StoreError {
-    let before: usize = line.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
-    let stopped = before + error.column();
-    let mut begins = Begins { line, found: Vec::with_capacity(COLUMNS.len()) };
-    let at = match serde_json::Deserializer::from_str(line).deserialize_seq(&mut begins) {
-        Ok(()) => begins.found.iter().rposition(|begin| *begin < stopped).unwrap_or_default(),
-        // No JSON at all: the one that was to come.
-        Err(_) => begins.found.len(),
-    };
-    let row = line.split('"').nth(1).unwrap_or_default().to_owned();
-    StoreError::Corrupt { table: "pods", column: COLUMNS.get(at).copied().unwrap_or_default(), row }
-}
-
-/// Where in a line each of its values begins, as far as it can be read.
-struct Begins<'l> {
-    line: &'l str,
-    found: Vec<usize>,
-}
-
-impl<'l> Visitor<'l> for &mut Begins<'l> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the values of a row")
-    }
-
-    fn visit_seq<A: SeqAccess<'l>>(self, mut values: A) -> std::result::Result<(), A::Error> {
-        while let Some(value) = values.next_element::<&RawValue>()? {
-            self.found.push(value.get().as_ptr() as usize - self.line.as_ptr() as usize);
-        }
-        Ok(())
-    }
-}
 
 /// The place of each id among those ids.
 pub(crate) fn in_order(ids: &[PodId]) -> HashMap<&str, usize> {
@@ -256,8 +224,7 @@ impl Tx {
     /// # Errors
     /// The database refuses.
     pub async fn pod_get(&mut self, id: &PodId) -> Result<Option<Pod>> {
-        let row = opt!(self, (String,), one!("WHERE id = $1"), id.as_str())?;
-        row.map(|(line,)| pod(&line)).transpose()
+        opt!(self, PodRow, pods!("WHERE id = $1"), id.as_str())?.map(Pod::try_from).transpose()
     }
 
     /// The pod of that id, also an ended one, if the user sees it.
@@ -265,8 +232,8 @@ impl Tx {
     /// # Errors
     /// The database refuses.
     pub async fn pod_get_seen(&mut self, user: &UserId, id: &PodId) -> Result<Option<Pod>> {
-        let row = opt!(self, (String,), one!("WHERE id = $2 AND ", seen!()), user.as_str(), id.as_str())?;
-        row.map(|(line,)| pod(&line)).transpose()
+        let row = opt!(self, PodRow, pods!("WHERE id = $2 AND ", seen!()), user.as_str(), id.as_str())?;
+        row.map(Pod::try_from).transpose()
     }
 
     /// A part of the live pods that a user sees, newest first.
@@ -286,8 +253,8 @@ impl Tx {
         let order = in_order(ids);
         let mut found = Vec::with_capacity(order.len());
         for (size, ids) in in_lists(order.keys().copied().collect()) {
-            let row = in_list!(self, Lines, fetch_optional, &BY_IDS[size], [user.as_str()], ids)?;
-            found.extend(pods(row)?);
+            let rows = in_list!(self, PodRow, &BY_IDS[size], [user.as_str()], ids)?;
+            found.extend(read(rows)?);
         }
         found.sort_by_key(|pod: &Pod| order.get(pod.id.as_str()).copied());
         Ok(found)
@@ -320,7 +287,7 @@ impl Tx {
         &mut self,
         user: &UserId,
         owners: &'static str,
-        [of_several, of_one]: [&'static str; 2],
+        [of_several, of_one]: [PageSql; 2],
         offset: u64,
         limit: u64,
     ) -> Result<Page<Pod>> {
@@ -330,7 +297,9 @@ impl Tx {
             [(only,)] => (of_one, only.as_str()),
             _ => (of_several, user.as_str()),
         };
-        paged(opt!(self, Paged, sql, whose, bound(limit), bound(offset))?)
+        let items = read(all!(self, PodRow, sql.page, whose, bound(limit), bound(offset))?)?;
+        let total = opt!(self, (i64,), sql.total, whose)?.map_or(0, |(total,)| total.unsigned_abs());
+        Ok(Page { items, total })
     }
 
     /// Writes what the reconciler owns of a pod, if nobody has since `expected`; whether it did.
@@ -409,38 +378,7 @@ impl Tx {
     /// # Errors
     /// The database refuses.
     pub async fn pod_list_on_host(&mut self, host: &HostId) -> Result<Vec<Pod>> {
-        let sql = lines!("WHERE host_id = $1 AND terminated_at IS NULL ORDER BY id");
-        pods(opt!(self, Lines, sql, host.as_str())?)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_row_that_cannot_be_read_is_named_with_its_column() {
-        let read = |desired: &str, machine: &str| {
-            let spec = r#"{"name":"p","cloud_id":"c","gpu_type":"CPU_NODE","gpu_count":1,"socket":"PCIe","image":
-                "ubuntu_22_cuda_12","image_reference":"i","vcpus":1,"memory_gb":1,"disk_gb":1,"env":[],"price":1,
-                "security":"secure_cloud","country":null,"data_center":null,"auto_restart":false}"#;
-            let line = format!(
-                r#"["f00","cx",null,{},{desired},1,null,"absent",null,{machine},1,null,null,0,null,0,0,5,1,3,4,null]"#,
-                spec
-            );
-            pod(&line)
-        };
-        assert_eq!(read(r#""running""#, r#""absent""#).unwrap().next_at, Timestamp::from_millis(5));
-        for (desired, machine, at_fault) in [
-            (r#""sideways""#, r#""absent""#, "desired"),
-            (r#""gone""#, r#"{"present":{"handle":7}}"#, "machine"),
-            (r#""gone""#, "{broken", "machine"),
-            (r#""gone""#, "", "machine"),
-        ] {
-            let Err(StoreError::Corrupt { table, column, row }) = read(desired, machine) else {
-                panic!("{desired} and {machine} were read");
-            };
-            assert_eq!((table, column, row.as_str()), ("pods", at_fault, "f00"));
-        }
+        let sql = pods!("WHERE host_id = $1 AND terminated_at IS NULL ORDER BY id");
+        read(all!(self, PodRow, sql, host.as_str())?)
     }
 }

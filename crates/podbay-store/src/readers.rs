@@ -1,11 +1,7 @@
 //! The connections that read a SQLite file.
-//!
-//! A pool for databases on a network asks each connection that comes back whether it still lives.
-//! Here that would be a message to the connection's thread and back for every request.
 
+use crate::sqlite::{Options, Sqlite};
 use crate::{Result, StoreError};
-use sqlx::ConnectOptions;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Mutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
@@ -15,14 +11,14 @@ const WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// Some connections, of which each has one holder at a time.
 pub(crate) struct Readers {
-    options: Box<SqliteConnectOptions>,
+    options: Options,
     all: Vec<Arc<Mutex<Slot>>>,
     /// As many permits as connections: who has one finds a connection that nobody holds.
     free: Arc<Semaphore>,
 }
 
 struct Slot {
-    connection: SqliteConnection,
+    connection: Sqlite,
     is_broken: bool,
 }
 
@@ -33,14 +29,14 @@ pub(crate) struct Reader {
 }
 
 impl Readers {
-    pub(crate) async fn open(options: SqliteConnectOptions, count: u32) -> Result<Self> {
+    pub(crate) fn open(options: Options, count: u32) -> Result<Self> {
         let mut all = Vec::new();
         for _ in 0..count {
-            let connection = options.connect().await?;
+            let connection = options.open()?;
             all.push(Arc::new(Mutex::new(Slot { connection, is_broken: false })));
         }
         let free = Arc::new(Semaphore::new(all.len()));
-        Ok(Self { options: Box::new(options), all, free })
+        Ok(Self { options, all, free })
     }
 
     pub(crate) async fn take(&self) -> Result<Reader> {
@@ -51,23 +47,23 @@ impl Readers {
         let mut slot =
             self.all.iter().find_map(|slot| slot.clone().try_lock_owned().ok()).ok_or_else(busy)?;
         if slot.is_broken {
-            *slot = Slot { connection: self.options.connect().await?, is_broken: false };
+            *slot = Slot { connection: self.options.open()?, is_broken: false };
         }
         Ok(Reader { slot, _permit: permit })
     }
 
-    /// Hands out no more. A connection ends with its thread when the last holder is gone.
+    /// Hands out no more.
     pub(crate) fn close(&self) {
         self.free.close();
     }
 }
 
 impl Reader {
-    pub(crate) fn connection(&self) -> &SqliteConnection {
+    pub(crate) fn connection(&self) -> &Sqlite {
         &self.slot.connection
     }
 
-    pub(crate) fn connection_mut(&mut self) -> &mut SqliteConnection {
+    pub(crate) fn connection_mut(&mut self) -> &mut Sqlite {
         &mut self.slot.connection
     }
 

@@ -4,9 +4,12 @@
 //! has migrated already. A database that is newer than this program is therefore no error by itself; one that
 //! says that this program is too old is.
 
+use crate::sqlite::Sqlite;
 use crate::store::Connection;
 use crate::{Result, StoreError, Tx, opt};
-use sqlx::migrate::{MigrateError, Migrator};
+use rusqlite::TransactionBehavior;
+use sqlx::migrate::{MigrateError, Migration, Migrator};
+use std::collections::BTreeMap;
 
 /// The migration that began to say which programs may work on a database.
 const FLOOR_SINCE: i64 = 12;
@@ -34,6 +37,49 @@ pub(crate) fn failed(error: MigrateError) -> StoreError {
         MigrateError::Execute(error) => error.into(),
         other => StoreError::Other(format!("migrate the database: {other}")),
     }
+}
+
+/// Brings a SQLite up to date, all of it or nothing. What has been applied is written down as [`Migrator`] does
+/// it for PostgreSQL, and did for SQLite up to migration 16.
+pub(crate) fn migrate(connection: &mut Sqlite) -> Result<()> {
+    let connection = connection.inner();
+    connection.execute_batch(
+        "CREATE TABLE IF NOT EXISTS _sqlx_migrations (version BIGINT PRIMARY KEY, description TEXT NOT NULL, \
+         installed_on TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP, success BOOLEAN NOT NULL, \
+         checksum BLOB NOT NULL, execution_time BIGINT NOT NULL)",
+    )?;
+    if missing(connection)?.is_empty() {
+        return Ok(());
+    }
+    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // Again: another process may have been first.
+    for step in missing(&tx)? {
+        tx.execute_batch(step.sql.as_str())?;
+        // How long it took is known only afterwards, and nobody asks.
+        let sql = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+                   VALUES (?, ?, TRUE, ?, -1)";
+        tx.execute(sql, (step.version, &*step.description, &*step.checksum))?;
+    }
+    Ok(tx.commit()?)
+}
+
+/// What is not applied yet; an error if what is was cut off, or is not what this program knows.
+fn missing(connection: &rusqlite::Connection) -> Result<Vec<Migration>> {
+    let mut statement = connection.prepare("SELECT version, success, checksum FROM _sqlx_migrations")?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?))))?;
+    let applied: BTreeMap<i64, (bool, Vec<u8>)> = rows.collect::<rusqlite::Result<_>>()?;
+    if let Some((version, _)) = applied.iter().find(|(_, (success, _))| !success) {
+        return Err(failed(MigrateError::Dirty(*version)));
+    }
+    let mut missing = Vec::new();
+    for step in migrator().iter() {
+        match applied.get(&step.version) {
+            None => missing.push(step.clone()),
+            Some((_, checksum)) if *checksum == *step.checksum => {}
+            Some(_) => return Err(failed(MigrateError::VersionMismatch(step.version))),
+        }
+    }
+    Ok(missing)
 }
 
 impl Schema {

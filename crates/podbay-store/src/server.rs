@@ -1,6 +1,7 @@
 //! The servers that share a database, and which of them works on what.
 
 use crate::account::bound;
+use crate::sqlite::row;
 use crate::store::Connection;
 use crate::{Result, Tx, all, exec, opt};
 use podbay_core::{DiskId, PodId, ServerId, Subject, Timestamp};
@@ -42,14 +43,15 @@ const UNCLAIMED: ([&str; 2], [&str; 2]) = (
     [unclaimed!("pods", " FOR UPDATE SKIP LOCKED"), unclaimed!("disks", " FOR UPDATE SKIP LOCKED")],
 );
 
-#[derive(sqlx::FromRow)]
-struct Row {
-    id: String,
-    name: String,
-    version: String,
-    folder: String,
-    started_at: i64,
-    lease_until: i64,
+row! {
+    struct Row {
+        id: String,
+        name: String,
+        version: String,
+        folder: String,
+        started_at: i64,
+        lease_until: i64,
+    }
 }
 
 impl From<Row> for Server {
@@ -104,12 +106,14 @@ impl Tx {
         Ok(exec!(self, sql, id.as_str(), until.as_millis())? == 1)
     }
 
-    /// Deletes the servers whose leases are over, with their claims; how many.
+    /// Deletes the servers whose leases are over by `now`, with their claims; how many. A lease that ends after
+    /// `latest`, later than any that is given now, is over, too: the clock has jumped back since it was given.
     ///
     /// # Errors
     /// The database refuses.
-    pub async fn server_expire(&mut self, now: Timestamp) -> Result<u64> {
-        exec!(self, "DELETE FROM servers WHERE lease_until <= $1", now.as_millis())
+    pub async fn server_expire(&mut self, now: Timestamp, latest: Timestamp) -> Result<u64> {
+        let sql = "DELETE FROM servers WHERE lease_until <= $1 OR lease_until > $2";
+        exec!(self, sql, now.as_millis(), latest.as_millis())
     }
 
     /// Deletes the servers of a data folder, with their claims: whoever calls knows that they have ended; how many.

@@ -1,8 +1,8 @@
 //! Whose SSH keys are in which pod.
 
-use crate::pod::{Lines, SEPARATOR};
+use crate::sqlite::row;
 use crate::{
-    IN_LISTS, Result, SshKeyRecord, StoreError, Tx, all, exec, in_list, in_lists, opt, placeholders,
+    IN_LISTS, Result, SshKeyRecord, StoreError, Tx, all, exec, in_list, in_lists, number, placeholders,
 };
 use podbay_core::pod::{Pod, Resource, Sharing};
 use podbay_core::{PodId, SshKeyId, TeamId, UserId};
@@ -39,35 +39,38 @@ impl Door {
     }
 }
 
-/// Doors as one text, by what they are chosen by.
-macro_rules! doors {
-    ($where:literal) => {
-        concat!(
-            "SELECT string_agg(concat_ws(' ', id, user_id, CASE WHEN team_id IS NULL THEN 0 ELSE 1 END, attempt, \
-             CASE WHEN machine = '\"absent\"' THEN 0 ELSE 1 END), '\x1e') FROM pods WHERE terminated_at IS NULL AND ",
-            $where
-        )
-    };
+row! {
+    struct DoorRow {
+        id: String,
+        user_id: String,
+        is_of_team: bool,
+        attempt: i64,
+        has_machine: bool,
+    }
 }
 
-fn door(line: &str) -> Result<Door> {
-    let words: Vec<&str> = line.split(' ').collect();
-    let row = words.first().copied().unwrap_or_default();
-    let corrupt = |column| StoreError::Corrupt { table: "pods", column, row: row.to_owned() };
-    let [id, user, team, attempt, machine] = words[..] else { return Err(corrupt("id")) };
-    Ok(Door {
-        id: PodId::from_stored(id.to_owned()),
-        user_id: UserId::from_stored(user.to_owned()),
-        is_of_team: team == "1",
-        attempt: attempt.parse().map_err(|_| corrupt("attempt"))?,
-        has_machine: machine == "1",
-    })
+impl TryFrom<DoorRow> for Door {
+    type Error = StoreError;
+    fn try_from(row: DoorRow) -> Result<Self> {
+        Ok(Self {
+            attempt: number(row.attempt, "pods", "attempt", &row.id)?,
+            id: PodId::from_stored(row.id),
+            user_id: UserId::from_stored(row.user_id),
+            is_of_team: row.is_of_team,
+            has_machine: row.has_machine,
+        })
+    }
 }
 
-fn doors(row: Option<Lines>) -> Result<Vec<Door>> {
-    let text = row.and_then(|(lines,)| lines).unwrap_or_default();
-    text.split(SEPARATOR).filter(|line| !line.is_empty()).map(door).collect()
+fn ids(rows: Vec<(String,)>) -> Vec<PodId> {
+    rows.into_iter().map(|(id,)| PodId::from_stored(id)).collect()
 }
+
+static OF_PODS: LazyLock<[String; 2]> = LazyLock::new(|| {
+    let sql = "SELECT id, user_id, team_id IS NOT NULL AS is_of_team, attempt, machine <> '\"absent\"' AS has_machine \
+               FROM pods WHERE terminated_at IS NULL AND id IN (IDS)";
+    IN_LISTS.map(|size| sql.replace("IDS", &placeholders(1, size)))
+});
 
 static CHOSEN_OF_PODS: LazyLock<[String; 2]> = LazyLock::new(|| {
     let sql = "SELECT pod_id, ssh_key_id FROM pod_keys WHERE pod_id IN (IDS)";
@@ -113,7 +116,7 @@ impl Tx {
     pub async fn ssh_keys_of_pods(&mut self, pods: &[Door]) -> Result<Vec<Vec<SshKeyRecord>>> {
         let mut chosen: HashMap<String, String> = HashMap::new();
         for (size, ids) in in_lists(pods.iter().map(|pod| pod.id.as_str()).collect()) {
-            let rows = in_list!(self, (String, String), fetch_all, &CHOSEN_OF_PODS[size], [], ids)?;
+            let rows = in_list!(self, (String, String), &CHOSEN_OF_PODS[size], [], ids)?;
             chosen.extend(rows);
         }
         let mut of_users: HashMap<&UserId, Vec<SshKeyRecord>> = HashMap::new();
@@ -153,29 +156,34 @@ impl Tx {
     ///
     /// # Errors
     /// The database refuses.
-    pub async fn pod_doors_of_user(&mut self, user: &UserId) -> Result<Vec<Door>> {
-        let sql = doors!(
-            "id IN (SELECT id FROM pods WHERE user_id = $1 AND terminated_at IS NULL \
-             UNION SELECT p.id FROM team_members m JOIN pods p ON p.owner_id = m.team_id \
-             WHERE m.user_id = $1 AND p.terminated_at IS NULL AND p.shared_with_team \
-             UNION SELECT pod_id FROM pod_members WHERE user_id = $1)"
-        );
-        doors(opt!(self, Lines, sql, user.as_str())?)
+    pub async fn pod_ids_of_user(&mut self, user: &UserId) -> Result<Vec<PodId>> {
+        let sql = "SELECT id FROM pods WHERE user_id = $1 AND terminated_at IS NULL \
+                   UNION SELECT p.id FROM team_members m JOIN pods p ON p.owner_id = m.team_id \
+                   WHERE m.user_id = $1 AND p.terminated_at IS NULL AND p.shared_with_team \
+                   UNION SELECT pod_id FROM pod_members WHERE user_id = $1 \
+                   AND pod_id IN (SELECT id FROM pods WHERE terminated_at IS NULL)";
+        Ok(ids(all!(self, (String,), sql, user.as_str())?))
     }
 
     /// All live pods of a team.
     ///
     /// # Errors
     /// The database refuses.
-    pub async fn pod_doors_of_team(&mut self, team: &TeamId) -> Result<Vec<Door>> {
-        doors(opt!(self, Lines, doors!("owner_id = $1"), team.as_str())?)
+    pub async fn pod_ids_of_team(&mut self, team: &TeamId) -> Result<Vec<PodId>> {
+        let sql = "SELECT id FROM pods WHERE owner_id = $1 AND terminated_at IS NULL";
+        Ok(ids(all!(self, (String,), sql, team.as_str())?))
     }
 
-    /// That of a pod, if it lives.
+    /// The doors of those of these pods that live.
     ///
     /// # Errors
     /// The database refuses.
-    pub async fn pod_door(&mut self, id: &PodId) -> Result<Vec<Door>> {
-        doors(opt!(self, Lines, doors!("id = $1"), id.as_str())?)
+    pub async fn pod_doors(&mut self, ids: &[PodId]) -> Result<Vec<Door>> {
+        let mut found = Vec::with_capacity(ids.len());
+        for (size, ids) in in_lists(ids.iter().map(PodId::as_str).collect()) {
+            let rows = in_list!(self, DoorRow, &OF_PODS[size], [], ids)?;
+            found.extend(rows.into_iter().map(Door::try_from).collect::<Result<Vec<_>>>()?);
+        }
+        Ok(found)
     }
 }

@@ -2,13 +2,13 @@
 
 use crate::checkpoint::Checkpoints;
 use crate::readers::{Reader, Readers};
+use crate::sqlite::{Access, Options, Sqlite, is_of_one_thread};
 use crate::write::{self, Writer};
 use crate::{Result, StoreError, schema};
 use futures_util::FutureExt;
+use sqlx::Postgres;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{ConnectOptions, Postgres};
 use std::os::unix::fs::OpenOptionsExt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -17,12 +17,8 @@ use std::time::Duration;
 
 /// Readers of a SQLite file: enough that a slow list holds nobody up.
 const READERS: u32 = 4;
-/// How long SQLite waits for another process (a backup) that holds the file.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a caller waits for a connection of a pool.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Rows that SQLite's thread may be ahead of the reader: a page of a list.
-const ROW_BUFFER: usize = 1024;
 /// Most connections to PostgreSQL.
 const POSTGRES_CONNECTIONS_MAX: u32 = 16;
 
@@ -143,13 +139,13 @@ pub(crate) enum Connection {
 
 /// The writer's own connection travels in and out of jobs; a reader's belongs to its pool.
 pub(crate) enum SqliteHandle {
-    Writer(Box<SqliteConnection>),
+    Writer(Sqlite),
     Reader(Reader),
 }
 
 impl std::ops::Deref for SqliteHandle {
-    type Target = SqliteConnection;
-    fn deref(&self) -> &SqliteConnection {
+    type Target = Sqlite;
+    fn deref(&self) -> &Sqlite {
         match self {
             Self::Writer(connection) => connection,
             Self::Reader(reader) => reader.connection(),
@@ -158,7 +154,7 @@ impl std::ops::Deref for SqliteHandle {
 }
 
 impl std::ops::DerefMut for SqliteHandle {
-    fn deref_mut(&mut self) -> &mut SqliteConnection {
+    fn deref_mut(&mut self) -> &mut Sqlite {
         match self {
             Self::Writer(connection) => connection,
             Self::Reader(reader) => reader.connection_mut(),
@@ -179,7 +175,7 @@ impl Store {
         let database = if settings.url.starts_with("postgres") {
             open_postgres(settings).await?
         } else {
-            open_sqlite(settings, commits.clone()).await?
+            open_sqlite(settings, commits.clone())?
         };
         let store = Self { inner: Arc::new(Inner { database, commits }), turnstile: None };
         store.reader().await?.schema().await?.check()?;
@@ -192,7 +188,8 @@ impl Store {
         Self { inner: self.inner.clone(), turnstile: Some(turnstile) }
     }
 
-    /// A connection for reading.
+    /// A connection for reading. SQLite reads on the thread that asks, so this is for what takes less than a
+    /// millisecond; for more there is [`Store::snapshot`].
     ///
     /// # Errors
     /// None was free in time, or the database does not answer.
@@ -211,14 +208,15 @@ impl Store {
     ///
     /// # Errors
     /// What `job` answers, or why it could not be run.
-    pub async fn snapshot<T, F>(&self, job: F) -> Result<T>
+    pub async fn snapshot<T, E, F>(&self, job: F) -> std::result::Result<T, E>
     where
-        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + 'static,
+        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, std::result::Result<T, E>> + Send + 'static,
         T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
     {
         let mut tx = self.reader().await?;
-        // In a task of its own: a caller that goes away must not leave a snapshot open.
-        let read = tokio::spawn(async move {
+        let is_here = matches!(tx.connection, Connection::Sqlite(_));
+        let read = async move {
             let begin = match &mut tx.connection {
                 Connection::Sqlite(_) => "BEGIN",
                 Connection::Postgres(_) => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
@@ -232,11 +230,18 @@ impl Store {
                 reader.set_broken();
             }
             done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        });
+        };
+        // In a task of its own: a caller that goes away must not leave a snapshot open. Where it is read on
+        // the thread that asks, that is one that may take its time.
+        let runtime = tokio::runtime::Handle::current();
+        let read = match is_here && !is_of_one_thread(&runtime) {
+            true => tokio::task::spawn_blocking(move || runtime.block_on(read)),
+            false => tokio::spawn(read),
+        };
         match read.await {
             Ok(result) => result,
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-            Err(error) => Err(StoreError::Unavailable(error.to_string())),
+            Err(error) => Err(StoreError::Unavailable(error.to_string()).into()),
         }
     }
 
@@ -322,34 +327,20 @@ async fn open_postgres(settings: &Settings) -> Result<Database> {
     Ok(Database::Postgres(pool))
 }
 
-async fn open_sqlite(settings: &Settings, commits: Arc<AtomicU64>) -> Result<Database> {
+fn open_sqlite(settings: &Settings, commits: Arc<AtomicU64>) -> Result<Database> {
     let path = settings.url.trim_start_matches("sqlite://").trim_start_matches("sqlite:");
-    if !settings.read_only {
-        make_private(path)?;
+    let options = |access| Options { path: path.into(), access, pages_max: settings.pages_max };
+    let readers = || Readers::open(options(Access::Read), settings.readers.max(1));
+    if settings.read_only {
+        let writer = Writer::start(options(Access::Read).open()?, commits, None)?;
+        return Ok(Database::Sqlite { readers: readers()?, writer });
     }
-    let mut options = SqliteConnectOptions::new()
-        .filename(path)
-        .create_if_missing(!settings.read_only)
-        .read_only(settings.read_only)
-        .journal_mode(SqliteJournalMode::Wal)
-        // Every commit is on the disk before it is answered: money and places depend on it.
-        .synchronous(SqliteSynchronous::Full)
-        .busy_timeout(BUSY_TIMEOUT)
-        .foreign_keys(true)
-        .row_buffer_size(ROW_BUFFER)
-        .disable_statement_logging();
-    if let Some(pages) = settings.pages_max {
-        options = options.pragma("max_page_count", pages.to_string());
-    }
-    let writing = options.clone().pragma("wal_autocheckpoint", "0");
-    let mut connection = writing.connect().await?;
-    if !settings.read_only {
-        schema::migrator().run(&mut connection).await.map_err(schema::failed)?;
-    }
-    let options = options.create_if_missing(false);
-    let readers = Readers::open(options.clone().read_only(true), settings.readers.max(1)).await?;
-    let checkpoints = (!settings.read_only).then(|| Checkpoints::start(options));
-    Ok(Database::Sqlite { readers, writer: Writer::start(connection, commits, checkpoints) })
+    make_private(path)?;
+    let mut connection = options(Access::Make).open()?;
+    schema::migrate(&mut connection)?;
+    let checkpoints = Checkpoints::start(options(Access::Write), &mut connection)?;
+    let writer = Writer::start(connection, commits, Some(checkpoints))?;
+    Ok(Database::Sqlite { readers: readers()?, writer })
 }
 
 /// Makes the file for its owner only, if there is none: it holds the environment of pods. Its

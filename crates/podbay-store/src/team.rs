@@ -1,6 +1,7 @@
 //! Teams and their members.
 
 use crate::account::bound;
+use crate::sqlite::row;
 use crate::{Page, Result, StoreError, Tx, all, exec, opt};
 use podbay_core::published::TeamRole;
 use podbay_core::{TeamId, Timestamp, UserId};
@@ -44,12 +45,13 @@ pub struct Member {
     pub joined_at: Timestamp,
 }
 
-#[derive(sqlx::FromRow)]
-struct TeamRow {
-    id: String,
-    name: String,
-    slug: Option<String>,
-    created_at: i64,
+row! {
+    struct TeamRow {
+        id: String,
+        name: String,
+        slug: Option<String>,
+        created_at: i64,
+    }
 }
 
 impl From<TeamRow> for Team {
@@ -63,32 +65,41 @@ impl From<TeamRow> for Team {
     }
 }
 
-#[derive(sqlx::FromRow)]
-struct MembershipRow {
-    #[sqlx(flatten)]
-    team: TeamRow,
-    role: String,
-    joined_at: i64,
+row! {
+    struct MembershipRow {
+        id: String,
+        name: String,
+        slug: Option<String>,
+        created_at: i64,
+        role: String,
+        joined_at: i64,
+    }
 }
 
 impl TryFrom<MembershipRow> for Membership {
     type Error = StoreError;
     fn try_from(row: MembershipRow) -> Result<Self> {
         Ok(Self {
-            role: team_role(&row.role, &row.team.id)?,
+            role: team_role(&row.role, &row.id)?,
             joined_at: Timestamp::from_millis(row.joined_at),
-            team: row.team.into(),
+            team: Team {
+                id: TeamId::from_stored(row.id),
+                name: row.name,
+                slug: row.slug,
+                created_at: Timestamp::from_millis(row.created_at),
+            },
         })
     }
 }
 
-#[derive(sqlx::FromRow)]
-struct MemberRow {
-    user_id: String,
-    name: String,
-    email: String,
-    role: String,
-    joined_at: i64,
+row! {
+    struct MemberRow {
+        user_id: String,
+        name: String,
+        email: String,
+        role: String,
+        joined_at: i64,
+    }
 }
 
 impl TryFrom<MemberRow> for Member {

@@ -1,23 +1,25 @@
 //! Templates, and credentials of registries.
 
 use crate::account::bound;
+use crate::sqlite::row;
 use crate::{Page, Result, StoreError, Tx, all, exec, json, opt, to_json};
 use podbay_core::template::{RegistryCredentials, Template};
 use podbay_core::{CredentialsId, TeamId, TemplateId, Timestamp, UserId};
 
-#[derive(sqlx::FromRow)]
-struct TemplateRow {
-    id: String,
-    user_id: String,
-    team_id: Option<String>,
-    name: String,
-    image: String,
-    command: Option<String>,
-    env: String,
-    ports: String,
-    registry_credentials_id: Option<String>,
-    created_at: i64,
-    updated_at: i64,
+row! {
+    struct TemplateRow {
+        id: String,
+        user_id: String,
+        team_id: Option<String>,
+        name: String,
+        image: String,
+        command: Option<String>,
+        env: String,
+        ports: String,
+        registry_credentials_id: Option<String>,
+        created_at: i64,
+        updated_at: i64,
+    }
 }
 
 impl TryFrom<TemplateRow> for Template {
@@ -41,16 +43,17 @@ impl TryFrom<TemplateRow> for Template {
     }
 }
 
-#[derive(sqlx::FromRow)]
-struct CredentialsRow {
-    id: String,
-    user_id: String,
-    name: String,
-    server: String,
-    username: String,
-    password_sealed: String,
-    created_at: i64,
-    updated_at: i64,
+row! {
+    struct CredentialsRow {
+        id: String,
+        user_id: String,
+        name: String,
+        server: String,
+        username: String,
+        password_sealed: String,
+        created_at: i64,
+        updated_at: i64,
+    }
 }
 
 impl From<CredentialsRow> for RegistryCredentials {

@@ -3,10 +3,9 @@
 use crate::store::{Connection, Database};
 use crate::{Result, Store, StoreError, Tx, all, exec, opt};
 use sqlx::AssertSqlSafe;
+use sqlx::Postgres;
 use sqlx::postgres::{PgArguments, PgConnection};
 use sqlx::query::Query;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Postgres, Row};
 
 /// Every table that is moved, each after those that it refers to. Servers and their claims are of the present
 /// and stay behind.
@@ -70,11 +69,11 @@ impl Values {
         }
     }
 
-    fn take(&mut self, row: &SqliteRow, nth: usize) -> Result<()> {
+    fn take(&mut self, row: &rusqlite::Row<'_>, nth: usize) -> Result<()> {
         match self {
-            Self::Text(all) => all.push(row.try_get(nth)?),
-            Self::Number(all) => all.push(row.try_get(nth)?),
-            Self::Truth(all) => all.push(row.try_get(nth)?),
+            Self::Text(all) => all.push(row.get(nth)?),
+            Self::Number(all) => all.push(row.get(nth)?),
+            Self::Truth(all) => all.push(row.get(nth)?),
         }
         Ok(())
     }
@@ -133,15 +132,8 @@ async fn move_table(from: &mut Tx, into: &mut PgConnection, table: &'static str)
         (1..).zip(&columns).map(|(nth, c)| format!("${nth}::{}[]", c.values.kind())).collect();
     let insert = format!("INSERT INTO {table} ({names}) SELECT * FROM UNNEST({})", lists.join(", "));
     let (mut after, mut moved) = (0, 0);
-    loop {
-        let rows = read(from, &select, after).await?;
-        let Some(last) = rows.last() else { break };
-        after = last.try_get(0)?;
-        for row in &rows {
-            for (nth, column) in columns.iter_mut().enumerate() {
-                column.values.take(row, nth + 1)?;
-            }
-        }
+    while let Some(last) = read(from, &select, after, &mut columns)? {
+        after = last;
         let mut query = sqlx::query(AssertSqlSafe(insert.as_str()));
         for column in &mut columns {
             query = column.values.bind(query);
@@ -154,12 +146,21 @@ async fn move_table(from: &mut Tx, into: &mut PgConnection, table: &'static str)
     Ok(moved)
 }
 
-/// A batch of rows, whatever is in them.
-async fn read(from: &mut Tx, select: &str, after: i64) -> Result<Vec<SqliteRow>> {
+/// A batch of rows, whatever is in them; the number of the last one, if there is one.
+fn read(from: &mut Tx, select: &str, after: i64, columns: &mut [Column]) -> Result<Option<i64>> {
     let Connection::Sqlite(connection) = &mut from.connection else {
         return Err(StoreError::Other("only SQLite can be copied".into()));
     };
-    Ok(sqlx::query(AssertSqlSafe(select)).bind(after).fetch_all(&mut **connection).await?)
+    let mut statement = connection.inner().prepare_cached(select)?;
+    let mut rows = statement.query([after])?;
+    let mut last = None;
+    while let Some(row) = rows.next()? {
+        last = Some(row.get(0)?);
+        for (nth, column) in columns.iter_mut().enumerate() {
+            column.values.take(row, nth + 1)?;
+        }
+    }
+    Ok(last)
 }
 
 async fn columns(from: &mut Tx, table: &str) -> Result<Vec<Column>> {

@@ -1,5 +1,6 @@
 //! Intervals of usage of pods and disks: opened, closed once, summed elsewhere.
 
+use crate::sqlite::row;
 use crate::{IN_LISTS, Result, StoreError, Tx, all, exec, in_list, in_lists, opt, placeholders};
 use podbay_core::usage::{Interval, UsageState};
 use podbay_core::{Micros, PodId, PricePerHour, Timestamp};
@@ -12,13 +13,14 @@ static OF_PODS: LazyLock<[String; 2]> = LazyLock::new(|| {
     IN_LISTS.map(|size| sql.replace("IDS", &placeholders(1, size)))
 });
 
-#[derive(sqlx::FromRow)]
-pub(crate) struct UsageRow {
-    pub(crate) pod_id: String,
-    state: String,
-    price: i64,
-    started_at: i64,
-    ended_at: Option<i64>,
+row! {
+    pub(crate) struct UsageRow {
+        pub(crate) pod_id: String,
+        state: String,
+        price: i64,
+        started_at: i64,
+        ended_at: Option<i64>,
+    }
 }
 
 impl TryFrom<&UsageRow> for Interval {
@@ -112,7 +114,7 @@ impl Tx {
         pods.sort_unstable();
         pods.dedup();
         for (size, ids) in in_lists(pods) {
-            for row in in_list!(self, UsageRow, fetch_all, &OF_PODS[size], [], ids)? {
+            for row in in_list!(self, UsageRow, &OF_PODS[size], [], ids)? {
                 let interval = Interval::try_from(&row)?;
                 intervals.entry(PodId::from_stored(row.pod_id)).or_default().push(interval);
             }

@@ -1,16 +1,15 @@
 //! Writing: the group commit of the embedded database, and plain transactions elsewhere.
 //!
-//! A durable commit waits for the disk; a hundred jobs can wait for the same one. The writer task
+//! A durable commit waits for the disk; a hundred jobs can wait for the same one. The writer, a thread of its own,
 //! opens a transaction, gives each waiting job a savepoint, commits once, and answers only then:
 //! nothing is acknowledged that could still be lost. A job that waits alone has the transaction for itself.
 
 use crate::checkpoint::Checkpoints;
+use crate::sqlite::{Sqlite, beside};
 use crate::store::{BoxFuture, Connection, SqliteHandle};
 use crate::{StoreError, Tx};
 use futures_util::FutureExt;
-use sqlx::Connection as _;
 use sqlx::postgres::PgPool;
-use sqlx::sqlite::SqliteConnection;
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -79,19 +78,19 @@ where
 /// The queue in front of the one writing connection.
 pub(crate) struct Writer {
     queue: std::sync::Mutex<Option<mpsc::Sender<Box<dyn Job>>>>,
-    task: tokio::sync::Mutex<Option<tokio::task::JoinHandle<()>>>,
+    ended: tokio::sync::Mutex<Option<oneshot::Receiver<()>>>,
 }
 
 impl Writer {
     /// `checkpoints` is none if nothing is ever written.
     pub(crate) fn start(
-        connection: SqliteConnection,
+        connection: Sqlite,
         commits: Arc<AtomicU64>,
         checkpoints: Option<Checkpoints>,
-    ) -> Self {
+    ) -> Result<Self, StoreError> {
         let (sender, receiver) = mpsc::channel(QUEUE_MAX);
-        let task = tokio::spawn(run(connection, receiver, commits, checkpoints));
-        Self { queue: std::sync::Mutex::new(Some(sender)), task: tokio::sync::Mutex::new(Some(task)) }
+        let ended = beside("podbay-writer", run(connection, receiver, commits, checkpoints))?;
+        Ok(Self { queue: std::sync::Mutex::new(Some(sender)), ended: tokio::sync::Mutex::new(Some(ended)) })
     }
 
     pub(crate) async fn write<T, E, F>(&self, job: F) -> Result<T, E>
@@ -119,21 +118,21 @@ impl Writer {
         if let Ok(mut queue) = self.queue.lock() {
             queue.take();
         }
-        if let Some(task) = self.task.lock().await.take()
-            && let Err(error) = task.await
+        if let Some(ended) = self.ended.lock().await.take()
+            && ended.await.is_err()
         {
-            tracing::error!(%error, "the database writer ended badly");
+            tracing::error!("the database writer ended badly");
         }
     }
 }
 
 async fn run(
-    connection: SqliteConnection,
+    connection: Sqlite,
     mut queue: mpsc::Receiver<Box<dyn Job>>,
     commits: Arc<AtomicU64>,
     mut checkpoints: Option<Checkpoints>,
 ) {
-    let mut tx = Tx::new(Connection::Sqlite(SqliteHandle::Writer(Box::new(connection))));
+    let mut tx = Tx::new(Connection::Sqlite(SqliteHandle::Writer(connection)));
     let mut group = Vec::with_capacity(GROUP_MAX);
     // What a broken transaction left undone is the next group.
     while !group.is_empty() || receive(&mut tx, &mut queue, &mut group, &mut checkpoints).await {
@@ -145,9 +144,6 @@ async fn run(
     }
     if let Some(checkpoints) = checkpoints {
         checkpoints.close(&mut tx).await;
-    }
-    if let Connection::Sqlite(SqliteHandle::Writer(connection)) = tx.connection {
-        let _ = connection.close().await;
     }
 }
 

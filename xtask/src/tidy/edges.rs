@@ -66,8 +66,9 @@ struct Owned {
     reason: &'static str,
 }
 
-const OWNED: [Owned; 4] = [
+const OWNED: [Owned; 5] = [
     Owned { dependency: "sqlx", by: &["podbay-store"], reason: "SQL lives in one crate" },
+    Owned { dependency: "rusqlite", by: &["podbay-store"], reason: "SQL lives in one crate" },
     Owned {
         dependency: "bollard",
         by: &["podbay-provider"],

@@ -41,8 +41,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// What the user wants of a pod.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Desired {
     /// Up, and reachable by SSH.
     Running,
@@ -255,8 +254,8 @@ pub const JUPYTER_PORT: u16 = 8888;
 /// end of the agent has it, and the agent's is the only exit code that a machine can have.
 pub const EXIT_NO_SERVICE: i64 = 117;
 
-/// A pod, whole: one row, which is read as an array of these fields in this order.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+/// A pod, whole: one row.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Pod {
     /// Id.
     pub id: PodId,

@@ -129,16 +129,21 @@ async fn no_capacity(tx: &mut Tx, disk: &Disk, more_gb: u32) -> Result<Error, Er
 /// # Errors
 /// The database does not answer.
 pub async fn disk_list(app: &App, actor: &Actor, offset: u64, limit: u64) -> Result<Page<Shown>, Error> {
-    let mut tx = app.store.reader().await?;
-    let page = tx.disk_list_live(&actor.user, offset, limit).await?;
-    let ids: Vec<DiskId> = page.items.iter().map(|disk| disk.id.clone()).collect();
-    let mut pods: HashMap<DiskId, Vec<PodId>> = HashMap::new();
-    for attachment in tx.attachments_of_disks(&ids).await? {
-        pods.entry(attachment.disk_id).or_default().push(attachment.pod_id);
-    }
-    let shown = page.items.into_iter();
-    let shown = shown.map(|disk| Shown { pods: pods.remove(&disk.id).unwrap_or_default(), disk });
-    Ok(Page { items: shown.collect(), total: page.total })
+    let user = actor.user.clone();
+    let read = app.store.snapshot(move |tx| {
+        Box::pin(async move {
+            let page = tx.disk_list_live(&user, offset, limit).await?;
+            let ids: Vec<DiskId> = page.items.iter().map(|disk| disk.id.clone()).collect();
+            let mut pods: HashMap<DiskId, Vec<PodId>> = HashMap::new();
+            for attachment in tx.attachments_of_disks(&ids).await? {
+                pods.entry(attachment.disk_id).or_default().push(attachment.pod_id);
+            }
+            let shown = page.items.into_iter();
+            let shown = shown.map(|disk| Shown { pods: pods.remove(&disk.id).unwrap_or_default(), disk });
+            Ok(Page { items: shown.collect(), total: page.total })
+        })
+    });
+    read.await
 }
 
 /// One live disk that the caller sees.
@@ -338,15 +343,15 @@ pub(super) async fn attach(tx: &mut Tx, pod: &Pod, ids: &[String]) -> Result<(),
     Ok(())
 }
 
-/// The disks of some pods.
+/// The disks of a pod, under its id.
 ///
 /// # Errors
 /// The database does not answer.
-pub async fn attached(app: &App, pods: &[Pod]) -> Result<HashMap<PodId, Vec<Attached>>, Error> {
-    attached_in(&mut app.store.reader().await?, pods).await
+pub async fn attached(app: &App, pod: &Pod) -> Result<HashMap<PodId, Vec<Attached>>, Error> {
+    attached_in(&mut app.store.reader().await?, std::slice::from_ref(pod)).await
 }
 
-/// The same, as the transaction sees it.
+/// Those of some pods, as the transaction sees them.
 pub(super) async fn attached_in(tx: &mut Tx, pods: &[Pod]) -> Result<HashMap<PodId, Vec<Attached>>, Error> {
     let ids: Vec<PodId> = pods.iter().map(|pod| pod.id.clone()).collect();
     let attachments = tx.attachments_of_pods(&ids).await?;

@@ -62,20 +62,25 @@ pub async fn pod_end(app: &App, actor: &Actor, id: &str) -> Result<(), Error> {
 
 /// Why force is called for.
 async fn may(tx: &mut Tx, pod: &Pod, host: &podbay_core::HostId, now: Timestamp) -> Result<String, Error> {
-    let answered = tx.host_answered(host).await?;
-    // Before the first sweep nobody knows; a delete that does not come through is a reason then, too.
+    // One that has never answered has been silent since the first look. Before that nobody knows; a delete that does
+    // not come through is a reason then, too.
+    let answered = match tx.host_answered(host).await? {
+        None => tx.host_silence(host).await?,
+        answered => answered,
+    };
     if let Some(at) = answered.filter(|at| now.since(*at) >= limits::HOST_SILENT_AFTER) {
         return Ok(format!("the container engine has not answered since {at}"));
     }
     let events = tx.event_list(&pod.id, 0, EVENTS).await?;
     let deleted = events.iter().find(|event| event.kind == "pod.delete_requested").map(|event| event.at);
     let minutes = limits::FORCE_AFTER.as_secs() / 60;
+    let silence = limits::HOST_SILENT_AFTER.as_secs() / 60;
     if deleted.is_some_and(|at| now.since(at) >= limits::FORCE_AFTER) {
         return Ok(format!("it was deleted more than {minutes} minutes ago and could not be removed"));
     }
     Err(Error::Conflict(format!(
-        "the container engine answers: delete the pod without force; force is for a host that is lost, or a delete \
-         that has not come through within {minutes} minutes"
+        "the container engine has not been silent for {silence} minutes: delete the pod without force; force is for a \
+         host that is lost, or a delete that has not come through within {minutes} minutes"
     )))
 }
 

@@ -18,6 +18,9 @@ use podbay_provider::Logs;
 use podbay_store::{Event, HistorySort, Page, PodMark, Tx};
 use std::collections::HashMap;
 
+/// Pods that are read where the call is; more are read beside, which takes two ways between threads.
+const FEW: usize = 16;
+
 /// A pod that was just ordered, and its disks.
 #[derive(Clone, Debug)]
 pub struct Ordered {
@@ -276,12 +279,26 @@ async fn insert(
     Ok(pod)
 }
 
-/// The live pods that the caller sees, newest first: personal ones, and those of the caller's teams.
+/// The live pods that the caller sees, newest first, with their disks: personal ones, and those of the caller's
+/// teams.
 ///
 /// # Errors
 /// The database does not answer.
-pub async fn pod_list(app: &App, actor: &Actor, offset: u64, limit: u64) -> Result<Page<Pod>, Error> {
-    Ok(app.store.reader().await?.pod_list_live(&actor.user, offset, limit).await?)
+pub async fn pod_list(
+    app: &App,
+    actor: &Actor,
+    offset: u64,
+    limit: u64,
+) -> Result<(Page<Pod>, HashMap<PodId, Vec<disks::Attached>>), Error> {
+    let user = actor.user.clone();
+    let read = app.store.snapshot(move |tx| {
+        Box::pin(async move {
+            let page = tx.pod_list_live(&user, offset, limit).await?;
+            let attached = disks::attached_in(tx, &page.items).await?;
+            Ok((page, attached))
+        })
+    });
+    read.await
 }
 
 /// The marks of the live pods that the caller sees among `ids`; all of them if `ids` is empty. Unknown ones
@@ -294,20 +311,34 @@ pub async fn pod_marks(app: &App, actor: &Actor, ids: &[String]) -> Result<Vec<(
         let text = format!("at most {} ids in one call; this has {}", limits::STATUS_IDS_MAX, ids.len());
         return Err(Error::field("query.pod_ids", text));
     }
-    let mut tx = app.store.reader().await?;
-    if ids.is_empty() {
-        return Ok(tx.pod_marks(&actor.user).await?);
-    }
     let known: Vec<PodId> = ids.iter().filter_map(|id| PodId::parse(id)).collect();
-    Ok(tx.pod_marks_by_ids(&actor.user, &known).await?)
+    if !ids.is_empty() && ids.len() <= FEW {
+        return Ok(app.store.reader().await?.pod_marks_by_ids(&actor.user, &known).await?);
+    }
+    let (user, all) = (actor.user.clone(), ids.is_empty());
+    let read = app.store.snapshot(move |tx| {
+        Box::pin(async move {
+            match all {
+                true => Ok(tx.pod_marks(&user).await?),
+                false => Ok(tx.pod_marks_by_ids(&user, &known).await?),
+            }
+        })
+    });
+    read.await
 }
 
 /// The live pods that the caller sees among those.
 ///
 /// # Errors
 /// The database does not answer.
-pub async fn pod_list_by_ids(app: &App, actor: &Actor, ids: &[PodId]) -> Result<Vec<Pod>, Error> {
-    Ok(app.store.reader().await?.pod_list_by_ids(&actor.user, ids).await?)
+pub async fn pod_list_by_ids(app: &App, actor: &Actor, ids: Vec<PodId>) -> Result<Vec<Pod>, Error> {
+    if ids.len() <= FEW {
+        return Ok(app.store.reader().await?.pod_list_by_ids(&actor.user, &ids).await?);
+    }
+    let user = actor.user.clone();
+    let read =
+        app.store.snapshot(move |tx| Box::pin(async move { Ok(tx.pod_list_by_ids(&user, &ids).await?) }));
+    read.await
 }
 
 /// One live pod that the caller sees.
@@ -377,24 +408,28 @@ pub async fn pod_history(
     offset: u64,
     limit: u64,
 ) -> Result<Page<Past>, Error> {
-    let mut tx = app.store.reader().await?;
-    let page = tx.pod_list_history(&actor.user, sort, descending, offset, limit).await?;
-    let ids: Vec<PodId> = page.items.iter().map(|pod| pod.id.clone()).collect();
-    let mut usage: HashMap<_, _> = tx.usage_of(&ids).await?;
-    let mut names: HashMap<UserId, Option<String>> = HashMap::new();
-    for pod in &page.items {
-        if !names.contains_key(&pod.user_id) {
-            let name = tx.user_get(&pod.user_id).await?.map(|user| user.name);
-            names.insert(pod.user_id.clone(), name);
-        }
-    }
-    let now = app.now();
-    let items = page.items.into_iter().map(|pod| {
-        let intervals = usage.remove(&pod.id).unwrap_or_default();
-        let made_by = names.get(&pod.user_id).cloned().flatten();
-        Past { total: total(&intervals, now), made_by, pod }
+    let (user, now) = (actor.user.clone(), app.now());
+    let read = app.store.snapshot(move |tx| {
+        Box::pin(async move {
+            let page = tx.pod_list_history(&user, sort, descending, offset, limit).await?;
+            let ids: Vec<PodId> = page.items.iter().map(|pod| pod.id.clone()).collect();
+            let mut usage: HashMap<_, _> = tx.usage_of(&ids).await?;
+            let mut names: HashMap<UserId, Option<String>> = HashMap::new();
+            for pod in &page.items {
+                if !names.contains_key(&pod.user_id) {
+                    let name = tx.user_get(&pod.user_id).await?.map(|user| user.name);
+                    names.insert(pod.user_id.clone(), name);
+                }
+            }
+            let items = page.items.into_iter().map(|pod| {
+                let intervals = usage.remove(&pod.id).unwrap_or_default();
+                let made_by = names.get(&pod.user_id).cloned().flatten();
+                Past { total: total(&intervals, now), made_by, pod }
+            });
+            Ok(Page { items: items.collect(), total: page.total })
+        })
     });
-    Ok(Page { items: items.collect(), total: page.total })
+    read.await
 }
 
 /// The last lines that a pod's command wrote.

@@ -85,7 +85,7 @@ pub(super) fn slug_taken() -> Error {
 /// [`Error::Denied`] but to the owner.
 pub async fn user_list(app: &App, actor: &Actor, offset: u64, limit: u64) -> Result<Page<User>, Error> {
     owner_only(app, actor).await?;
-    let all = app.store.reader().await?.user_list().await?;
+    let all = app.store.snapshot(|tx| Box::pin(tx.user_list())).await?;
     let total = all.len() as u64;
     let (skip, take) =
         (usize::try_from(offset).unwrap_or(usize::MAX), usize::try_from(limit).unwrap_or(usize::MAX));

@@ -58,23 +58,29 @@ pub async fn wallet_get(
     offset: u64,
     limit: u64,
 ) -> Result<Wallet, Error> {
-    let (mut tx, now) = (app.store.reader().await?, app.now());
-    let owner = match team {
-        Some(team) => Owner::Team(teams::membership(&mut tx, team, &actor.user).await?.team.id),
-        None => Owner::User(actor.user.clone()),
-    };
-    let balance_usd = if app.config.billing.prepaid {
-        balance(&mut tx, &owner, now).await?.dollars()
-    } else {
-        app.config.billing.unlimited_balance_usd
-    };
-    let page = tx.billing_list(&owner, now, offset, limit).await?;
-    // Intervals know their resource by its id alone.
-    let ids: Vec<_> = page.items.iter().map(|row| PodId::from_stored(row.resource.clone())).collect();
-    let usage = tx.usage_of(&ids).await?;
-    let cost = |id| usage.get(id).map_or(Micros(0), |intervals| total(intervals, now).billed);
-    let items = page.items.into_iter().zip(&ids).map(|(row, id)| (row, cost(id))).collect();
-    Ok(Wallet { owner, balance_usd, lines: Page { items, total: page.total } })
+    let (user, team, now) = (actor.user.clone(), team.map(str::to_owned), app.now());
+    let billing = app.config.billing;
+    let read = app.store.snapshot(move |tx| {
+        Box::pin(async move {
+            let owner = match team {
+                Some(team) => Owner::Team(teams::membership(tx, &team, &user).await?.team.id),
+                None => Owner::User(user),
+            };
+            let balance_usd = if billing.prepaid {
+                balance(tx, &owner, now).await?.dollars()
+            } else {
+                billing.unlimited_balance_usd
+            };
+            let page = tx.billing_list(&owner, now, offset, limit).await?;
+            // Intervals know their resource by its id alone.
+            let ids: Vec<_> = page.items.iter().map(|row| PodId::from_stored(row.resource.clone())).collect();
+            let usage = tx.usage_of(&ids).await?;
+            let cost = |id| usage.get(id).map_or(Micros(0), |intervals| total(intervals, now).billed);
+            let items = page.items.into_iter().zip(&ids).map(|(row, id)| (row, cost(id))).collect();
+            Ok(Wallet { owner, balance_usd, lines: Page { items, total: page.total } })
+        })
+    });
+    read.await
 }
 
 /// Whose wallet a credit is for.
@@ -101,7 +107,7 @@ pub async fn credit_add(
 ) -> Result<(Credit, Micros), Error> {
     users::owner_only(app, actor).await?;
     let (now, id, made_by) = (app.now(), app.chance.credit_id(), actor.user.clone());
-    let owed = owed(app, payee.clone(), &made_by, now).await?;
+    let owed = owed(app, payee.clone(), made_by.clone(), now).await?;
     let added = app.write_once(actor, move |tx| {
         Box::pin(async move {
             let owner = payee_find(tx, payee, &made_by).await?;
@@ -116,14 +122,18 @@ pub async fn credit_add(
 
 /// What is billed by `now`. Summed before the credit is written: nobody else may write meanwhile, and a
 /// long bill takes its time.
-async fn owed(app: &App, payee: Payee, caller: &UserId, now: Timestamp) -> Result<Micros, Error> {
-    let mut tx = app.store.reader().await?;
-    match payee_find(&mut tx, payee, caller).await {
-        Ok(owner) => Ok(billed(&tx.usage_by_price(&owner, now).await?)),
-        // Nobody's wallet: to be told by the write, unless it answers a repeated call.
-        Err(Error::Invalid(_)) => Ok(Micros(0)),
-        Err(error) => Err(error),
-    }
+async fn owed(app: &App, payee: Payee, caller: UserId, now: Timestamp) -> Result<Micros, Error> {
+    let read = app.store.snapshot(move |tx| {
+        Box::pin(async move {
+            match payee_find(tx, payee, &caller).await {
+                Ok(owner) => Ok(billed(&tx.usage_by_price(&owner, now).await?)),
+                // Nobody's wallet: to be told by the write, unless it answers a repeated call.
+                Err(Error::Invalid(_)) => Ok(Micros(0)),
+                Err(error) => Err(error),
+            }
+        })
+    });
+    read.await
 }
 
 async fn payee_find(tx: &mut Tx, payee: Payee, caller: &UserId) -> Result<Owner, Error> {

@@ -32,7 +32,7 @@ pub(super) async fn report(
 /// What the last audit has left, in the text format of Prometheus.
 pub(super) async fn metrics(State(app): AppState, Extension(actor): Caller) -> Result<Response, Error> {
     users::owner_only(&app, &actor).await?;
-    let statuses = app.store.reader().await?.pod_count_by_desired().await?;
+    let statuses = app.store.snapshot(|tx| Box::pin(tx.pod_count_by_desired())).await?;
     let (audits, told) = {
         let memory = app.audit.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         (memory.count(), memory.told().clone())

@@ -37,8 +37,7 @@ pub(super) async fn list(
         let mut params = Params::of(&uri);
         let (offset, limit) = params.page();
         params.finish()?;
-        let page = pods::pod_list(&app, &actor, offset, limit.into()).await?;
-        let attached = disks::attached(&app, &page.items).await?;
+        let (page, attached) = pods::pod_list(&app, &actor, offset, limit.into()).await?;
         Ok(view::page(&page, offset, limit, |pod| view::pod(&app, pod, &attached)))
     })
     .await
@@ -98,7 +97,7 @@ pub(super) async fn show(
 ) -> Result<Response, Error> {
     cached(&app, &actor.user, &uri, async {
         let pod = pods::pod_get(&app, &actor, &id).await?;
-        let attached = disks::attached(&app, std::slice::from_ref(&pod)).await?;
+        let attached = disks::attached(&app, &pod).await?;
         Ok(view::pod(&app, &pod, &attached))
     })
     .await

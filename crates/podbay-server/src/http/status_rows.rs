@@ -49,7 +49,7 @@ pub(super) async fn render(app: &App, actor: &Actor, marks: &[(PodId, PodMark)])
     let mut made = HashMap::new();
     if !missing.is_empty() {
         // What has ended meanwhile is left out.
-        for pod in pods::pod_list_by_ids(app, actor, &missing).await? {
+        for pod in pods::pod_list_by_ids(app, actor, missing).await? {
             let row = row(app, &pod)?;
             made.insert(pod.id, row);
         }

@@ -243,7 +243,7 @@ async fn renew(app: &App, lease: &Lease, beat: &mut Beat) -> Result<Option<Serve
             if !tx.server_renew(&of, now.plus(limits::LEASE)).await? {
                 return Ok::<_, Error>(None);
             }
-            Ok(Some(tx.server_expire(now).await?))
+            Ok(Some(tx.server_expire(now, now.plus(2 * limits::LEASE)).await?))
         })
     });
     let Some(expired) = renewed.await? else {
@@ -269,7 +269,7 @@ async fn join(app: &App, lease: &Lease, beat: &mut Beat) -> Result<ServerId, Err
     let is_alone = lease.is_alone.load(Ordering::SeqCst);
     let joined = app.store.write(move |tx| {
         Box::pin(async move {
-            let mut expired = tx.server_expire(now).await?;
+            let mut expired = tx.server_expire(now, now.plus(2 * limits::LEASE)).await?;
             if is_alone {
                 expired += tx.server_end(&server.folder).await?;
             }

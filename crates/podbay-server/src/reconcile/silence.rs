@@ -34,19 +34,22 @@ pub(super) fn broken(app: &App) {
 /// # Errors
 /// The rows cannot be read or written.
 pub(super) async fn missed(app: &App, why: &str) -> Result<(), Error> {
-    {
-        let (mut vain, now) = (vain(app), app.now());
+    let (host, now, why) = (app.host.clone(), app.now(), why.to_owned());
+    let lasted = {
+        let mut vain = vain(app);
         let since_last = vain.last.replace(now).map_or(Duration::ZERO, |last| now.since(last));
         vain.lasted += since_last.min(LOOK_MAX);
-    }
-    if vain(app).lasted < HOST_SILENT_AFTER {
+        vain.lasted
+    };
+    if lasted < HOST_SILENT_AFTER {
         return Ok(());
     }
-    let (host, now, why) = (app.host.clone(), app.now(), why.to_owned());
+    // For one that has never answered.
+    let first = Timestamp::from_millis(now.as_millis().saturating_sub_unsigned(lasted.as_millis() as u64));
     let told = app.store.write(move |tx| {
         Box::pin(async move {
             // Another server may have had an answer.
-            let answered = tx.host_answered(&host).await?.unwrap_or(now);
+            let answered = tx.host_answered(&host).await?.unwrap_or(first);
             if has_passed(HOST_SILENT_AFTER, answered, now) && tx.host_silent_put(&host, answered).await? {
                 let text = format!("the container engine has not answered since {answered}: {why}");
                 tx.event_insert(None, now, "host.unreachable", &text).await?;

@@ -256,7 +256,8 @@ fn is_running(pod: &Pod) -> bool {
 }
 
 async fn rows(app: &App) -> Result<Vec<Pod>, podbay_store::StoreError> {
-    app.store.reader().await?.pod_list_on_host(&app.host).await
+    let host = app.host.clone();
+    app.store.snapshot(move |tx| Box::pin(async move { tx.pod_list_on_host(&host).await })).await
 }
 
 /// Whether the engine shows something else than the row says. A row in doubt, or one that is

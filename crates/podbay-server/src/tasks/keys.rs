@@ -10,18 +10,21 @@ use podbay_core::PodId;
 use podbay_core::pod::machine_name;
 use podbay_provider::File;
 use podbay_store::Door;
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Pods whose keys are read together: who has many pods has the same keys in most of them.
-const READ_TOGETHER: usize = 100;
+const READ_TOGETHER: usize = 64;
 /// A change is to be in the pods by then, however many they are, as long as the machine can do it at all.
 const WITHIN: Duration = Duration::from_secs(1);
 /// Longest rest after all that was marked has been served.
 const REST_MAX: Duration = Duration::from_millis(500);
 /// How much longer than its work the task rests, up to that.
 const REST: u32 = 40;
+/// A rest between two pieces of work. Who is woken on a core on which this works waits until its turn is over,
+/// some milliseconds, even if another core is idle: so a turn has to be short.
+const BREATH: Duration = Duration::from_millis(1);
 
 /// Pods served and marks left.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,22 +38,32 @@ pub struct Distributed {
 /// Serves everything that is marked once.
 pub async fn distribute(app: &App) -> Distributed {
     let marked = app.keys_dirty.lock().map(|mut dirty| std::mem::take(&mut *dirty)).unwrap_or_default();
-    let mut left = Vec::new();
-    let mut pods: BTreeMap<PodId, Door> = BTreeMap::new();
+    let (mut done, mut left) = (0, Vec::new());
+    let mut pods: BTreeSet<PodId> = BTreeSet::new();
     for mark in marked {
         match concerned(app, &mark).await {
-            Ok(found) => pods.extend(found.into_iter().map(|pod| (pod.id.clone(), pod))),
+            Ok(found) => pods.extend(found),
             Err(error) => {
                 tracing::warn!(?mark, cause = ?error, "SSH keys");
                 left.push(mark);
             }
         }
     }
-    let mut done = 0;
-    let pods: Vec<Door> = pods.into_values().collect();
-    for some in pods.chunks(READ_TOGETHER) {
+    let pods: Vec<PodId> = pods.into_iter().collect();
+    for (nth, some) in pods.chunks(READ_TOGETHER).enumerate() {
+        if nth > 0 {
+            tokio::time::sleep(BREATH).await;
+        }
+        let doors = match doors(app, some).await {
+            Ok(doors) => doors,
+            Err(error) => {
+                tracing::warn!(pods = some.len(), cause = ?error, "SSH keys");
+                left.extend(some.iter().cloned().map(KeysOf::Pod));
+                continue;
+            }
+        };
         // One pod that cannot be reached must not keep a revoked key in the others.
-        for (pod, served) in some.iter().zip(serve(app, some).await) {
+        for (pod, served) in doors.iter().zip(serve(app, &doors).await) {
             match served {
                 Ok(()) => done += 1,
                 Err(error) => {
@@ -59,8 +72,6 @@ pub async fn distribute(app: &App) -> Distributed {
                 }
             }
         }
-        // Calls that wait for this thread come first.
-        tokio::task::yield_now().await;
     }
     let result = Distributed { done, left: left.len() };
     if let Ok(mut dirty) = app.keys_dirty.lock() {
@@ -69,16 +80,20 @@ pub async fn distribute(app: &App) -> Distributed {
     result
 }
 
-/// The pods with a machine that a mark concerns.
-async fn concerned(app: &App, mark: &KeysOf) -> Result<Vec<Door>, Error> {
-    let mut tx = app.store.reader().await?;
-    let mut pods = match mark {
-        KeysOf::Pod(id) => tx.pod_door(id).await?,
-        KeysOf::User(user) => tx.pod_doors_of_user(user).await?,
-        KeysOf::Team(team) => tx.pod_doors_of_team(team).await?,
-    };
-    pods.retain(|pod| pod.has_machine);
-    Ok(pods)
+/// The live pods that a mark concerns. Only their ids: an account may have a thousand.
+async fn concerned(app: &App, mark: &KeysOf) -> Result<Vec<PodId>, Error> {
+    Ok(match mark {
+        KeysOf::Pod(id) => vec![id.clone()],
+        KeysOf::User(user) => app.store.reader().await?.pod_ids_of_user(user).await?,
+        KeysOf::Team(team) => app.store.reader().await?.pod_ids_of_team(team).await?,
+    })
+}
+
+/// What decides about the keys of those of these pods that have a machine.
+async fn doors(app: &App, ids: &[PodId]) -> Result<Vec<Door>, Error> {
+    let mut doors = app.store.reader().await?.pod_doors(ids).await?;
+    doors.retain(|pod| pod.has_machine);
+    Ok(doors)
 }
 
 /// Writes the keys of those pods. Where other servers write, too, until what was written is what the rows say

@@ -20,8 +20,11 @@ pub async fn retain(app: &App) -> Result<u64, Error> {
         .await?;
     let mut retired = 0;
     loop {
-        // Found by a reader: the search is long, and nobody is to wait for it.
-        let ids = app.store.reader().await?.retirable(before, limits::RETENTION_BATCH).await?;
+        // Found beside: the search is long, and nobody is to wait for it.
+        let found = app.store.snapshot(move |tx| {
+            Box::pin(async move { Ok::<_, Error>(tx.retirable(before, limits::RETENTION_BATCH).await?) })
+        });
+        let ids = found.await?;
         if ids.is_empty() {
             return Ok(retired);
         }

@@ -4,7 +4,7 @@ use crate::harness::{at, both, pod_id};
 use podbay_core::PodId;
 use podbay_store::{Settings, Store, StoreError};
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_failing_job_among_many_undoes_only_itself() {
     for db in both().await {
         let mut jobs = tokio::task::JoinSet::new();
@@ -29,7 +29,7 @@ async fn one_failing_job_among_many_undoes_only_itself() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_that_panics_is_undone_and_the_writer_lives_on() {
     for db in both().await {
         let store = db.store.clone();
@@ -53,7 +53,36 @@ async fn a_job_that_panics_is_undone_and_the_writer_lives_on() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_snapshot_that_panics_or_is_given_up_holds_nobody_up() {
+    for db in both().await {
+        for _ in 0..20 {
+            let store = db.store.clone();
+            let panics = tokio::spawn(async move {
+                let read = store.snapshot(|tx| {
+                    Box::pin(async move {
+                        match tx.user_list().await?.len() {
+                            0 => panic!("on purpose"),
+                            some => Ok::<_, StoreError>(some),
+                        }
+                    })
+                });
+                read.await
+            });
+            assert!(panics.await.unwrap_err().is_panic(), "{}", db.kind);
+            let store = db.store.clone();
+            let waits = tokio::spawn(async move {
+                store.snapshot(|tx| Box::pin(async move { tx.user_list().await })).await
+            });
+            waits.abort();
+            let _ = waits.await;
+        }
+        let read = db.store.snapshot(|tx| Box::pin(async move { tx.event_list(&pod_id(1), 0, 1).await }));
+        assert_eq!(read.await.unwrap(), [], "{}", db.kind);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_version_moves_before_a_write_is_answered() {
     for db in both().await {
         let before = db.store.version();
@@ -63,7 +92,7 @@ async fn the_version_moves_before_a_write_is_answered() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_acknowledged_is_there_after_the_process_forgot_it() {
     let folder = tempfile::tempdir().unwrap();
     let settings = Settings::at(folder.path().join("p.db").display().to_string());
@@ -143,7 +172,7 @@ async fn the_log_that_a_slow_reader_has_held_back_is_given_up_when_it_ends() {
                 let before = tx.event_list(&pod_id(7), 0, 2_000).await?.len();
                 begin.send(()).unwrap();
                 ended.await.unwrap();
-                Ok((before, tx.event_list(&pod_id(7), 0, 2_000).await?.len()))
+                Ok::<_, StoreError>((before, tx.event_list(&pod_id(7), 0, 2_000).await?.len()))
             })
         });
         read.await.unwrap()

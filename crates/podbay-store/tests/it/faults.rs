@@ -35,13 +35,20 @@ async fn a_corrupt_pod_does_not_become_a_default() {
     let job = db.write(|tx| Box::pin(async move { tx.pod_insert(&pod(1, 1, 1)).await }));
     job.await.unwrap();
     let path = db.folder().join("podbay.db");
-    for (column, value) in
-        [("desired", "'maybe'"), ("progress", "4000"), ("attempt", "-1"), ("machine", "'x'")]
-    {
+    for (column, value) in [
+        ("desired", "'maybe'"),
+        ("progress", "4000"),
+        ("attempt", "-1"),
+        ("machine", "'x'"),
+        ("failure", "'{}'"),
+    ] {
         sqlite(&path, &format!("UPDATE pods SET {column} = {value}"));
         let error = db.reader().await.pod_get(&pod_id(1)).await.unwrap_err();
         assert_eq!(error.to_string(), format!("corrupt row: pods.{column} of {}", pod_id(1)));
-        sqlite(&path, "UPDATE pods SET desired = 'gone', progress = 0, attempt = 1, machine = '\"absent\"'");
+        sqlite(
+            &path,
+            "UPDATE pods SET desired = 'gone', progress = 0, attempt = 1, failure = NULL, machine = '\"absent\"'",
+        );
         assert!(db.reader().await.pod_get(&pod_id(1)).await.is_ok());
     }
 }

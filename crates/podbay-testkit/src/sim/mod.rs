@@ -39,7 +39,8 @@ use std::time::Duration;
 /// Moves of the safety phase.
 const MOVES: u64 = 80;
 /// Simulated time in which everything must have come to rest once faults have stopped. More than
-/// the longest deadline of a pod, since an attempt may have begun just before.
+/// the longest deadline of a pod, since an attempt may have begun just before. It counts from the latest time that
+/// any clock has shown: after one has jumped back, deadlines that were set before are as much later.
 const REST_MAX: Duration = Duration::from_secs(2 * 3600);
 /// Between two sweeps of the second phase.
 const SWEEP: Duration = Duration::from_secs(15);
@@ -170,6 +171,8 @@ struct Run {
     server: TestServer,
     servers: Servers,
     clock_jumps: bool,
+    /// The latest time that there was.
+    latest: Timestamp,
     /// Of the present move.
     draw: Draw,
     /// Pods that were accepted, and those that a lost answer has hidden from their users.
@@ -207,6 +210,7 @@ pub async fn run_without(seed: u64, without: &Without) -> Result<Summary, Box<Vi
     server.world.swarm_without(scene.swarm, without.faults.clone());
     let servers = Servers::start(&server, &scene, seed).await;
     let mut run = Run {
+        latest: server.clock.now(),
         server,
         servers,
         clock_jumps: scene.clock_jumps,
@@ -279,6 +283,7 @@ impl Run {
             self.draw = Draw::of(seed, number);
             self.moves.push(number);
             let what = self.make_move().await;
+            self.latest = self.latest.max(self.server.clock.now());
             let (now, what) = (self.server.clock.now(), what?);
             self.trace.push(format!("{number:3} {now} {what}"));
             self.check().await?;
@@ -308,6 +313,7 @@ impl Run {
             19 if self.clock_jumps => {
                 let jump = self.draw.below(7_200_000) as i64 - 3_600_000;
                 let now = self.server.clock.now().as_millis();
+                self.latest = self.latest.max(self.server.clock.now());
                 self.server.clock.set(Timestamp::from_millis(now + jump));
                 Ok(format!("the clock jumps {jump} ms"))
             }
@@ -357,8 +363,12 @@ impl Run {
         self.last_check().await
     }
 
+    fn rest_end(&self) -> Timestamp {
+        self.latest.max(self.server.clock.now()).plus(REST_MAX)
+    }
+
     async fn come_to_rest(&mut self, is_lost: bool) -> Result<(), String> {
-        let end = self.server.clock.now().plus(REST_MAX);
+        let end = self.rest_end();
         loop {
             self.server.advance(SWEEP).await;
             self.server.sweep().await;
@@ -373,7 +383,7 @@ impl Run {
 
     /// What was ended by force gives its place back once the host shows that nothing of it is left.
     async fn settle_forced(&mut self) -> Result<(), String> {
-        let end = self.server.clock.now().plus(REST_MAX);
+        let end = self.rest_end();
         while self.forced().await? > 0 {
             if self.server.clock.now() > end {
                 return Err("P6: what was ended by force still holds its place".into());
@@ -388,7 +398,7 @@ impl Run {
     /// Users delete all that they have, and nothing is left.
     async fn clear(&mut self) -> Result<(), String> {
         self.server.clear().await;
-        let end = self.server.clock.now().plus(REST_MAX);
+        let end = self.rest_end();
         loop {
             self.server.advance(SWEEP).await;
             self.server.sweep().await;

@@ -66,7 +66,12 @@ impl Run {
 
     /// The host is lost, and the owner ends all that was on it: that does not wait for the host.
     pub(super) async fn force(&mut self) -> Result<(), String> {
-        self.server.advance(limits::HOST_SILENT_AFTER).await;
+        // One that has never answered is silent only once it was looked at for so long.
+        let end = self.server.clock.now().plus(limits::HOST_SILENT_AFTER + 2 * limits::SWEEP_EVERY);
+        while self.server.clock.now() < end {
+            self.server.advance(limits::SWEEP_EVERY).await;
+            self.server.sweep().await;
+        }
         for id in self.pods.clone() {
             let reply = self.server.owner().await.delete(&format!("/api/v1/pods/{id}?force=true")).await;
             if !matches!(reply.status.as_u16(), 200 | 404) {

@@ -69,6 +69,28 @@ async fn what_a_server_has_claimed_is_its_own_until_its_lease_is_over() {
 }
 
 #[tokio::test]
+async fn what_a_dead_server_had_does_not_wait_for_a_clock_that_has_jumped_back() {
+    let (server, other, router) = two().await;
+    let ada = server.user("ada").await;
+    let id = order(&ada).await;
+    server.settle().await;
+    // The first one dies here.
+    let before = server.clock.now().as_millis();
+    let little = 1_000 * LEASE.as_secs() as i64;
+    server.clock.set(podbay_core::Timestamp::from_millis(before - little));
+    assert_eq!(
+        lease::beat(&other).await.unwrap(),
+        Beat::default(),
+        "it may live, and has not renewed it yet"
+    );
+    server.clock.set(podbay_core::Timestamp::from_millis(before - 3_600_000));
+    assert_eq!(lease::beat(&other).await.unwrap(), Beat { joined: false, expired: 1, adopted: 1 });
+    ada.through(&router).delete(&format!("/api/v1/pods/{id}")).await.ok();
+    settle(&other).await;
+    assert!(server.world.machines().is_empty());
+}
+
+#[tokio::test]
 async fn a_server_that_leaves_is_followed_at_once() {
     let (server, other, _) = two().await;
     let ada = server.user("ada").await;

@@ -102,6 +102,28 @@ async fn an_owner_who_does_not_wait_gives_up_what_is_active_after_the_grace_and_
 }
 
 #[tokio::test]
+async fn a_host_that_has_never_answered_is_silent_since_the_first_look() {
+    let mut server = TestServer::with(fail).await;
+    let ada = server.user("ada").await;
+    let (id, other) = (ordered(&ada).await, ordered(&ada).await);
+    // No sweep has come by yet.
+    server.settle().await;
+    server.world.host_gone(FOR_EVER);
+    server.restart().await;
+    let ada = server.user("ada").await;
+    watch(&server, 1).await;
+    let force = format!("/api/v1/pods/{other}?force=true");
+    assert_eq!(server.owner().await.delete(&force).await.status, 409, "it may still come");
+    watch(&server, 6).await;
+    assert_eq!(told(&server).await, ["host.unreachable"]);
+    server.owner().await.delete(&force).await.ok();
+    assert_eq!(status(&ada, &id).await, "ACTIVE");
+    watch(&server, 5).await;
+    assert_eq!(status(&ada, &id).await, "ERROR");
+    server.world.calm();
+}
+
+#[tokio::test]
 async fn a_host_that_is_back_in_time_loses_nothing_and_neither_does_one_whose_clock_jumps() {
     let server = TestServer::with(fail).await;
     let ada = server.user("ada").await;
