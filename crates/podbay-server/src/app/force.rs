@@ -62,13 +62,11 @@ pub async fn pod_end(app: &App, actor: &Actor, id: &str) -> Result<(), Error> {
 
 /// Why force is called for.
 async fn may(tx: &mut Tx, pod: &Pod, host: &podbay_core::HostId, now: Timestamp) -> Result<String, Error> {
-    // One that has never answered has been silent since the first look. Before that nobody knows; a delete that does
-    // not come through is a reason then, too.
-    let answered = match tx.host_answered(host).await? {
-        None => tx.host_silence(host).await?,
-        answered => answered,
-    };
-    if let Some(at) = answered.filter(|at| now.since(*at) >= limits::HOST_SILENT_AFTER) {
+    // What the looks have found counts also for one that has never answered, and after a clock has jumped back. Before
+    // the first sweep nobody knows; a delete that does not come through is a reason then, too.
+    let silent = tx.host_silence(host).await?;
+    let answered = tx.host_answered(host).await?;
+    if let Some(at) = silent.or(answered.filter(|at| now.since(*at) >= limits::HOST_SILENT_AFTER)) {
         return Ok(format!("the container engine has not answered since {at}"));
     }
     let events = tx.event_list(&pod.id, 0, EVENTS).await?;

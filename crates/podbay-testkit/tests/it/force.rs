@@ -55,6 +55,24 @@ async fn an_end_by_force_is_for_the_owner_and_only_where_a_delete_cannot_do_it()
 }
 
 #[tokio::test]
+async fn a_host_is_lost_also_if_the_clock_has_jumped_back_since_it_answered() {
+    let server = TestServer::new().await;
+    let (_, id) = active(&server).await;
+    let before = server.clock.now().as_millis();
+    server.world.host_gone(FOR_EVER);
+    server.clock.set(Timestamp::from_millis(before - 3_600_000));
+    let owner = server.owner().await;
+    owner.delete(&forced(&id)).await.error(409);
+    let looks = limits::HOST_SILENT_AFTER.as_secs() / limits::SWEEP_EVERY.as_secs() + 2;
+    for _ in 0..looks {
+        server.advance(limits::SWEEP_EVERY).await;
+        server.sweep().await;
+    }
+    assert_eq!(owner.delete(&forced(&id)).await.ok(), json!({ "status": "TERMINATED" }));
+    server.world.calm();
+}
+
+#[tokio::test]
 async fn a_pod_that_no_look_has_seen_run_is_not_billed_until_its_end_by_force() {
     let server = TestServer::new().await;
     server.sweep().await;
