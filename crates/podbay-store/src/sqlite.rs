@@ -194,9 +194,11 @@ pub(crate) fn and_ids<'a>(values: &[&'a dyn ToSql], ids: &'a [&'a str]) -> Vec<&
 fn bind(statement: &mut Statement<'_>, binds: &[&dyn ToSql]) -> Result<()> {
     for nth in 1..=statement.parameter_count() {
         let name = statement.parameter_name(nth).unwrap_or_default();
-        let value =
-            name.trim_start_matches('$').parse::<usize>().ok().and_then(|number| binds.get(number - 1));
-        let value = value.ok_or_else(|| StoreError::Other(format!("nothing is bound to {name:?}")))?;
+        let number =
+            name.trim_start_matches('$').parse::<usize>().ok().and_then(|number| number.checked_sub(1));
+        let value = number
+            .and_then(|number| binds.get(number))
+            .ok_or_else(|| StoreError::Other(format!("nothing is bound to {name:?}")))?;
         statement.raw_bind_parameter(nth, value)?;
     }
     Ok(())

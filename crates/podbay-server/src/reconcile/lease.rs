@@ -6,7 +6,7 @@
 //! written against the version that it has read (decision 7). So there is no leader, and nobody's clock decides.
 
 use crate::app::{App, Error, KeysOf};
-use podbay_core::{ServerId, Subject, limits};
+use podbay_core::{ServerId, Subject, Timestamp, limits};
 use podbay_store::{Server, Tx};
 use std::collections::{BTreeSet, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -243,7 +243,7 @@ async fn renew(app: &App, lease: &Lease, beat: &mut Beat) -> Result<Option<Serve
             if !tx.server_renew(&of, now.plus(limits::LEASE)).await? {
                 return Ok::<_, Error>(None);
             }
-            Ok(Some(tx.server_expire(now, now.plus(2 * limits::LEASE)).await?))
+            Ok(Some(expire(tx, now).await?))
         })
     });
     let Some(expired) = renewed.await? else {
@@ -252,6 +252,12 @@ async fn renew(app: &App, lease: &Lease, beat: &mut Beat) -> Result<Option<Serve
     };
     beat.expired = expired;
     Ok(Some(server))
+}
+
+/// Ends the leases that are over, by the clock or because it has jumped back since they were given; how many.
+async fn expire(tx: &mut Tx, now: Timestamp) -> podbay_store::Result<u64> {
+    // A clock that is a little behind another server's is no jump.
+    tx.server_expire(now, now.plus(2 * limits::LEASE)).await
 }
 
 /// Begins a lease, beside the servers that there are.
@@ -269,7 +275,7 @@ async fn join(app: &App, lease: &Lease, beat: &mut Beat) -> Result<ServerId, Err
     let is_alone = lease.is_alone.load(Ordering::SeqCst);
     let joined = app.store.write(move |tx| {
         Box::pin(async move {
-            let mut expired = tx.server_expire(now, now.plus(2 * limits::LEASE)).await?;
+            let mut expired = expire(tx, now).await?;
             if is_alone {
                 expired += tx.server_end(&server.folder).await?;
             }

@@ -188,7 +188,7 @@ async fn delete(
         let pod = match find_pod(client, text).await {
             Ok(pod) => Meant { id: pod.id, name: pod.name },
             // The owner of the installation may end anybody's, and need not see it.
-            Err(_) if force && PodId::parse(text).is_some() => {
+            Err(failure) if force && failure.code() == 5 && PodId::parse(text).is_some() => {
                 Meant { id: text.clone(), name: "somebody's".to_owned() }
             }
             Err(failure) => return Err(failure),
