@@ -118,14 +118,16 @@ pub fn deadlines(books: &Books, now: Timestamp) -> Vec<Finding> {
     found.0
 }
 
-/// What must hold between books and engine once nothing is on its way. A difference that is on its way
+/// What must hold between books and the engine of a host once nothing is on its way. A difference that is on its way
 /// looks the same: judge only what two looks in a row have found.
 #[must_use]
-pub fn between(books: &Books, sight: &Sight) -> Vec<Finding> {
+pub fn between(books: &Books, host: &HostId, sight: &Sight) -> Vec<Finding> {
     let mut found = Findings::default();
-    p4_every_machine_has_its_row(books, sight, &mut found);
-    p4_every_row_has_its_machine(books, sight, &mut found);
-    d1_every_disk_has_its_volume(books, sight, &mut found);
+    let pods: Vec<&Pod> = books.pods.iter().filter(|pod| pod.host == *host).collect();
+    let disks: Vec<&Disk> = books.disks.iter().filter(|disk| disk.host_id == *host).collect();
+    p4_every_machine_has_its_row(&pods, sight, &mut found);
+    p4_every_row_has_its_machine(&pods, sight, &mut found);
+    d1_every_disk_has_its_volume(&disks, sight, &mut found);
     found.0
 }
 
@@ -332,16 +334,16 @@ fn w1_ready_means_reachable(books: &Books, found: &mut Findings) {
     }
 }
 
-fn p4_every_machine_has_its_row(books: &Books, sight: &Sight, found: &mut Findings) {
+fn p4_every_machine_has_its_row(pods: &[&Pod], sight: &Sight, found: &mut Findings) {
     let known: BTreeSet<String> =
-        books.pods.iter().filter(|pod| pod.machine != Resource::Absent).map(Pod::machine_name).collect();
+        pods.iter().filter(|pod| pod.machine != Resource::Absent).map(|pod| pod.machine_name()).collect();
     for name in sight.machines.keys().filter(|name| !known.contains(*name)) {
         found.add("P4", name, "the machine is there, and no row knows it");
     }
 }
 
-fn p4_every_row_has_its_machine(books: &Books, sight: &Sight, found: &mut Findings) {
-    for pod in &books.pods {
+fn p4_every_row_has_its_machine(pods: &[&Pod], sight: &Sight, found: &mut Findings) {
+    for pod in pods {
         let Resource::Present(machine) = &pod.machine else { continue };
         let seen = sight.machines.get(&pod.machine_name());
         let runs = |phase: &MachinePhase| matches!(phase, MachinePhase::Running { .. });
@@ -353,12 +355,12 @@ fn p4_every_row_has_its_machine(books: &Books, sight: &Sight, found: &mut Findin
     }
 }
 
-fn d1_every_disk_has_its_volume(books: &Books, sight: &Sight, found: &mut Findings) {
-    let known: BTreeSet<String> = books.disks.iter().map(|disk| volume_name(&disk.id)).collect();
+fn d1_every_disk_has_its_volume(disks: &[&Disk], sight: &Sight, found: &mut Findings) {
+    let known: BTreeSet<String> = disks.iter().map(|disk| volume_name(&disk.id)).collect();
     for name in sight.volumes.iter().filter(|name| !known.contains(*name)) {
         found.add("D1", name, "the volume is there, and no row knows its disk");
     }
-    for disk in books.disks.iter().filter(|disk| disk.status() == PodStatus::Active) {
+    for disk in disks.iter().filter(|disk| disk.status() == PodStatus::Active) {
         if !sight.volumes.contains(&disk.volume_name()) {
             found.add("D1", disk.id.as_str(), "the disk is ACTIVE, and its volume is not there");
         }

@@ -1,7 +1,7 @@
 //! Offers and placement: from the facts of a host and the owner's terms to what can be ordered.
 
 use crate::published::{GpuType, ImageName, Region, Security, Socket};
-use crate::{Micros, PricePerHour};
+use crate::{HostId, Micros, PricePerHour};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -103,6 +103,18 @@ impl Offer {
     pub fn gpus(&self) -> u32 {
         if self.gpu_type == GpuType::CpuNode { 0 } else { self.gpu_count }
     }
+
+    /// Takes the lesser of both, in everything in which hosts differ.
+    fn promise_less(&mut self, other: &Self) {
+        let (mine, theirs) = (&mut self.size, &other.size);
+        mine.vcpus = mine.vcpus.min(theirs.vcpus);
+        mine.memory_gb = mine.memory_gb.min(theirs.memory_gb);
+        mine.disk_gb = mine.disk_gb.min(theirs.disk_gb);
+        self.gpu_memory_gb = self.gpu_memory_gb.min(other.gpu_memory_gb);
+        if self.socket != other.socket {
+            self.socket = Socket::Pcie;
+        }
+    }
 }
 
 /// What is left of a host.
@@ -123,11 +135,15 @@ impl Free {
     #[must_use]
     pub fn fits(&self, offer: &Offer) -> u32 {
         let times = |free: u32, needed: u32| free.checked_div(needed).unwrap_or(u32::MAX);
-        let gpus = self.gpus.get(&offer.gpu_type).copied().unwrap_or(0);
+        let gpus = self.gpus_of(offer.gpu_type);
         times(self.vcpus, offer.size.vcpus)
             .min(times(self.memory_gb, offer.size.memory_gb))
             .min(times(self.disk_gb, offer.size.disk_gb))
             .min(times(gpus, offer.gpus()))
+    }
+
+    fn gpus_of(&self, gpu_type: GpuType) -> u32 {
+        self.gpus.get(&gpu_type).copied().unwrap_or(0)
     }
 
     /// What is free, as a person reads it.
@@ -151,23 +167,56 @@ pub fn whole(facts: &HostFacts) -> Free {
     Free { vcpus: facts.vcpus, memory_gb: facts.memory_gb, disk_gb: facts.disk_gb, gpus }
 }
 
-/// What can be ordered from a host, in a stable order: CPU sizes, then GPU types by count.
+/// What can be ordered from some hosts, in a stable order: CPU sizes, then GPU types by count. An offer that several
+/// hosts have promises what each of them can keep.
 #[must_use]
-pub fn offers(facts: &HostFacts, terms: &Terms) -> Vec<Offer> {
-    let whole = whole(facts);
+pub fn offers<'h>(hosts: impl IntoIterator<Item = &'h HostFacts>, terms: &Terms) -> Vec<Offer> {
+    let hosts: Vec<&HostFacts> = hosts.into_iter().collect();
     let mut offers: Vec<Offer> = terms.cpu_sizes.iter().map(|size| cpu_offer(*size, terms)).collect();
-    for (gpu_type, total) in &whole.gpus {
-        let Some(gpu) = facts.gpus.iter().find(|gpu| gpu.gpu_type == *gpu_type) else { continue };
-        let gpu = GpuFact { socket: socket_promised(facts, *gpu_type), ..gpu.clone() };
-        for count in 1..=*total {
-            offers.push(gpu_offer(&gpu, count, facts, terms));
+    let cpu_count = offers.len();
+    for facts in &hosts {
+        for offer in gpu_offers(facts, terms) {
+            match offers[cpu_count..].iter_mut().find(|known| known.cloud_id == offer.cloud_id) {
+                Some(known) => known.promise_less(&offer),
+                None => offers.push(offer),
+            }
         }
     }
+    offers[cpu_count..].sort_by_key(|offer| (offer.gpu_type, offer.gpu_count));
     for offer in &mut offers {
-        offer.stock = whole.fits(offer);
+        offer.stock = hosts.iter().map(|facts| whole(facts).fits(offer)).fold(0, u32::saturating_add);
     }
     offers.retain(|offer| offer.stock > 0);
     offers
+}
+
+fn gpu_offers(facts: &HostFacts, terms: &Terms) -> Vec<Offer> {
+    let mut offers = Vec::new();
+    for (gpu_type, total) in whole(facts).gpus {
+        let Some(gpu) = facts.gpus.iter().find(|gpu| gpu.gpu_type == gpu_type) else { continue };
+        let gpu = GpuFact { socket: socket_promised(facts, gpu_type), ..gpu.clone() };
+        offers.extend((1..=total).map(|count| gpu_offer(&gpu, count, facts, terms)));
+    }
+    offers
+}
+
+/// The hosts on which a pod or a disk of that size fits now, the best first. Best is the one that loses least by it: the
+/// fewest GPUs left, and then the least of everything else, so that what is whole stays whole for those who need it so.
+#[must_use]
+pub fn candidates<'h>(
+    hosts: impl IntoIterator<Item = (&'h HostId, &'h Free)>,
+    size: &CpuSize,
+    gpus: Option<(GpuType, u32)>,
+) -> Vec<HostId> {
+    let fits = |free: &Free| {
+        let has = gpus.is_none_or(|(gpu_type, count)| free.gpus_of(gpu_type) >= count);
+        has && free.vcpus >= size.vcpus && free.memory_gb >= size.memory_gb && free.disk_gb >= size.disk_gb
+    };
+    let mut fitting: Vec<_> = hosts.into_iter().filter(|(_, free)| fits(free)).collect();
+    fitting.sort_by_key(|(id, free)| {
+        (free.gpus.values().sum::<u32>(), free.vcpus, free.memory_gb, free.disk_gb, id.as_str())
+    });
+    fitting.into_iter().map(|(id, _)| id.clone()).collect()
 }
 
 /// The socket that all GPUs of a type have. A host that has them in several gives whichever is free, so it promises
@@ -303,7 +352,7 @@ mod tests {
             gpus: vec![gpu(0), gpu(1)],
             ..HostFacts::default()
         };
-        let offers = offers(&facts, &terms());
+        let offers = offers([&facts], &terms());
         let ids: Vec<_> = offers.iter().map(|offer| (offer.cloud_id.as_str(), offer.stock)).collect();
         assert_eq!(ids, [("cpu-1x2", 10), ("h100-80gb-x1", 2), ("h100-80gb-x2", 1)]);
         assert_eq!(offers[0].price, Micros(12_000));
@@ -322,13 +371,67 @@ mod tests {
         };
         let sockets = |gpus| {
             let facts = HostFacts { vcpus: 4, memory_gb: 4, disk_gb: 4, gpus, ..HostFacts::default() };
-            let offers = offers(&facts, &Terms { cpu_sizes: Vec::new(), ..terms() });
+            let offers = offers([&facts], &Terms { cpu_sizes: Vec::new(), ..terms() });
             offers.into_iter().map(|offer| (offer.cloud_id, offer.socket)).collect::<Vec<_>>()
         };
         let ids = ["h100-80gb-x1", "h100-80gb-x2"].map(str::to_owned);
         let all = |socket| ids.clone().map(|id| (id, socket));
         assert_eq!(sockets(vec![gpu(0, Socket::Sxm5), gpu(1, Socket::Sxm5)]), all(Socket::Sxm5));
         assert_eq!(sockets(vec![gpu(0, Socket::Sxm5), gpu(1, Socket::Pcie)]), all(Socket::Pcie));
+    }
+
+    #[test]
+    fn several_hosts_promise_what_each_can_keep() {
+        let gpu = |index, socket| GpuFact {
+            uuid: format!("GPU-{index}"),
+            index,
+            gpu_type: GpuType::H100,
+            memory_gb: 80,
+            socket,
+        };
+        let large = HostFacts {
+            vcpus: 64,
+            memory_gb: 512,
+            disk_gb: 1000,
+            gpus: vec![gpu(0, Socket::Sxm5), gpu(1, Socket::Sxm5)],
+            ..HostFacts::default()
+        };
+        let small = HostFacts { vcpus: 8, memory_gb: 900, disk_gb: 500, ..large.clone() };
+        let small = HostFacts { gpus: vec![gpu(2, Socket::Pcie)], ..small };
+        let plain = HostFacts { gpus: Vec::new(), ..small.clone() };
+        let offers = offers([&plain, &small, &large], &terms());
+        let ids: Vec<_> = offers.iter().map(|offer| (offer.cloud_id.as_str(), offer.stock)).collect();
+        assert_eq!(ids, [("cpu-1x2", 80), ("cpu-64x512", 1), ("h100-80gb-x1", 3), ("h100-80gb-x2", 1)]);
+        let one = &offers[2];
+        assert_eq!(
+            (one.size, one.socket),
+            (CpuSize { vcpus: 8, memory_gb: 256, disk_gb: 500 }, Socket::Pcie)
+        );
+        assert_eq!(offers[3].socket, Socket::Sxm5, "only the large one has two");
+    }
+
+    #[test]
+    fn a_pod_goes_where_least_is_lost() {
+        let id = |name: &str| HostId::from_stored(name.into());
+        let free = |vcpus, gpus: u32| Free {
+            vcpus,
+            memory_gb: 100,
+            disk_gb: 100,
+            gpus: BTreeMap::from([(GpuType::H100, gpus)]),
+        };
+        let hosts =
+            [(id("a"), free(64, 8)), (id("b"), free(16, 2)), (id("c"), free(8, 2)), (id("d"), free(32, 0))];
+        let of = |vcpus, gpus: Option<u32>| {
+            let size = CpuSize { vcpus, memory_gb: 10, disk_gb: 10 };
+            let gpus = gpus.map(|count| (GpuType::H100, count));
+            let found = candidates(hosts.iter().map(|(id, free)| (id, free)), &size, gpus);
+            found.iter().map(|id| id.as_str().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(of(1, None), ["d", "c", "b", "a"]);
+        assert_eq!(of(1, Some(1)), ["c", "b", "a"]);
+        assert_eq!(of(1, Some(4)), ["a"]);
+        assert_eq!(of(16, Some(2)), ["b", "a"]);
+        assert!(of(65, None).is_empty());
     }
 
     #[test]

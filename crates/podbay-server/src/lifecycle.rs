@@ -1,12 +1,14 @@
 //! From an empty folder to a running server, and back.
 
-use crate::app::{App, Chance, Clock, Error, KeysOf, Parts, Tuning, owner};
+use crate::app::{App, Chance, Clock, Error, Host, Hosts, KeysOf, Parts, Tuning, owner};
 use crate::config::Config;
 use crate::reconcile::{Driver, Lease, lease};
 use crate::tasks::Background;
 use crate::{connections, tasks};
 use anyhow::Context;
+use futures_util::future::join_all;
 use podbay_core::HostId;
+use podbay_provider::Provider;
 use podbay_provider::engine::{Engine, Settings as EngineSettings};
 use podbay_store::{Settings as StoreSettings, Store};
 use rustix::fs::{FlockOperation, flock};
@@ -106,15 +108,14 @@ async fn build(config: Config, agent: &[u8], is_alone: bool) -> anyhow::Result<A
         memory_reserve_gb: config.engine.memory_reserve_gb,
     })
     .await?;
-    let host = HostId::from_stored("local".into());
+    let hosts: [(_, Arc<dyn Provider>); 1] = [(HostId::from_stored("local".into()), Arc::new(engine))];
     let app = App::new(Parts {
         store,
         config,
         clock,
         chance,
         install_id,
-        host,
-        provider: Arc::new(engine),
+        hosts: Hosts::new(hosts),
         host_key_secret,
         vault_secret,
         lease,
@@ -160,24 +161,29 @@ async fn facts_run(app: Arc<App>) {
     loop {
         tokio::time::sleep(FACTS_EVERY).await;
         if let Err(error) = facts_refresh(&app).await {
-            tracing::warn!(%error, "facts of the host");
+            tracing::warn!(%error, "facts of the hosts");
         }
     }
 }
 
-/// Writes what the host has into the rows.
+/// Writes what the hosts have into the rows. One that does not answer keeps what was known of it.
 ///
 /// # Errors
-/// The engine or the database does not answer.
+/// The first engine that does not answer, or the database.
 pub async fn facts_refresh(app: &App) -> anyhow::Result<()> {
-    let mut facts = app.provider.facts().await?;
-    if let Some(known) = app.store.reader().await?.host_get(&app.host).await?
+    let looks = join_all(app.hosts.iter().map(|host| host_refresh(app, host))).await;
+    looks.into_iter().collect()
+}
+
+async fn host_refresh(app: &App, host: &Host) -> anyhow::Result<()> {
+    let mut facts = host.provider.facts().await?;
+    if let Some(known) = app.store.reader().await?.host_get(&host.id).await?
         && app.config.engine.disk_gb.is_none()
     {
         // What is free now lacks what pods have written since, and their rows count that already.
         facts.disk_gb = known.disk_gb;
     }
-    let (host, now) = (app.host.clone(), app.now());
+    let (host, now) = (host.id.clone(), app.now());
     app.store
         .write(move |tx| Box::pin(async move { Ok::<_, Error>(tx.host_put(&host, &facts, now).await?) }))
         .await?;

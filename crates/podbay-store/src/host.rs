@@ -13,6 +13,19 @@ use podbay_core::published::{GpuType, Protocol};
 use podbay_core::{DiskId, HostId, PodId, Timestamp};
 use std::ops::RangeInclusive;
 
+/// A host, as one sees it who looks for a place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostState {
+    /// Its name.
+    pub id: HostId,
+    /// What it has.
+    pub facts: HostFacts,
+    /// What is left of it.
+    pub free: Free,
+    /// Since when it is silent, if it is; see [`Tx::host_silence`].
+    pub silent_since: Option<Timestamp>,
+}
+
 row! {
     struct HostRow {
         id: String,
@@ -20,15 +33,24 @@ row! {
         vcpus_used: i64,
         memory_gb_used: i64,
         disk_gb_used: i64,
+        silent_since: Option<i64>,
     }
 }
 
 row! {
     struct GpuRow {
+        host_id: String,
         uuid: String,
         position: i64,
         gpu_type: String,
     }
+}
+
+/// Reads the GPUs that nobody holds.
+macro_rules! gpus_free {
+    () => {
+        "SELECT host_id, uuid, position, gpu_type FROM gpus WHERE is_present AND pod_id IS NULL"
+    };
 }
 
 impl Tx {
@@ -63,31 +85,30 @@ impl Tx {
         Ok(())
     }
 
-    async fn host_row(&mut self, host: &HostId) -> Result<Option<HostRow>> {
-        let sql = "SELECT id, facts, vcpus_used, memory_gb_used, disk_gb_used FROM hosts WHERE id = $1";
-        opt!(self, HostRow, sql, host.as_str())
-    }
-
     /// What a host has.
     ///
     /// # Errors
     /// The database refuses.
     pub async fn host_get(&mut self, host: &HostId) -> Result<Option<HostFacts>> {
-        let row = self.host_row(host).await?;
-        row.map(|row| json(&row.facts, "hosts", "facts", &row.id)).transpose()
+        let row = opt!(self, (String,), "SELECT facts FROM hosts WHERE id = $1", host.as_str())?;
+        row.map(|(facts,)| json(&facts, "hosts", "facts", host.as_str())).transpose()
     }
 
-    /// All hosts.
+    /// All hosts, and what is left of them.
     ///
     /// # Errors
     /// The database refuses.
-    pub async fn host_list(&mut self) -> Result<Vec<(HostId, HostFacts)>> {
-        let sql = "SELECT id, facts, vcpus_used, memory_gb_used, disk_gb_used FROM hosts ORDER BY id";
-        let rows = all!(self, HostRow, sql)?;
-        let host = |row: HostRow| {
-            Ok((HostId::from_stored(row.id.clone()), json(&row.facts, "hosts", "facts", &row.id)?))
-        };
-        rows.into_iter().map(host).collect()
+    pub async fn host_states(&mut self) -> Result<Vec<HostState>> {
+        let sql = "SELECT id, facts, vcpus_used, memory_gb_used, disk_gb_used, \
+                   CASE WHEN answered_at IS NULL OR answered_at <= silent_since THEN silent_since END AS silent_since \
+                   FROM hosts ORDER BY id";
+        let mut states = all!(self, HostRow, sql)?.into_iter().map(state).collect::<Result<Vec<_>>>()?;
+        for gpu in all!(self, GpuRow, concat!(gpus_free!(), " ORDER BY host_id"))? {
+            if let Some(state) = states.iter_mut().find(|state| state.id.as_str() == gpu.host_id) {
+                *state.free.gpus.entry(gpu_type(&gpu)?).or_insert(0) += 1;
+            }
+        }
+        Ok(states)
     }
 
     /// Writes that all machines of a host that rows call running were seen running at that time.
@@ -113,24 +134,22 @@ impl Tx {
     /// # Errors
     /// The database refuses.
     pub async fn host_free(&mut self, host: &HostId) -> Result<Option<Free>> {
-        let Some(row) = self.host_row(host).await? else { return Ok(None) };
-        let facts: HostFacts = json(&row.facts, "hosts", "facts", &row.id)?;
-        let left = |total: u32, used: i64| u32::try_from((i64::from(total) - used).max(0)).unwrap_or(0);
-        let mut free = place::whole(&facts);
-        free.vcpus = left(facts.vcpus, row.vcpus_used);
-        free.memory_gb = left(facts.memory_gb, row.memory_gb_used);
-        free.disk_gb = left(facts.disk_gb, row.disk_gb_used);
-        free.gpus.values_mut().for_each(|count| *count = 0);
-        for gpu in self.gpus_free(host).await? {
-            *free.gpus.entry(gpu_type(&gpu)?).or_insert(0) += 1;
-        }
-        Ok(Some(free))
+        let states = self.host_states().await?;
+        Ok(states.into_iter().find(|state| state.id == *host).map(|state| state.free))
     }
 
     async fn gpus_free(&mut self, host: &HostId) -> Result<Vec<GpuRow>> {
-        let sql = "SELECT uuid, position, gpu_type FROM gpus \
-                   WHERE host_id = $1 AND is_present AND pod_id IS NULL ORDER BY position, uuid";
+        let sql = concat!(gpus_free!(), " AND host_id = $1 ORDER BY position, uuid");
         all!(self, GpuRow, sql, host.as_str())
+    }
+
+    /// Holds everybody else up who looks for a place, until the transaction ends: one may ask several hosts in any
+    /// order, and two would wait for each other.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub async fn placing_lock(&mut self) -> Result<()> {
+        self.lock_name("places").await
     }
 
     /// Sets the share of a pod or a disk aside, all of it or nothing; `None` if it does not fit.
@@ -305,6 +324,18 @@ impl Tx {
         };
         rows.into_iter().map(port).collect()
     }
+}
+
+fn state(row: HostRow) -> Result<HostState> {
+    let facts: HostFacts = json(&row.facts, "hosts", "facts", &row.id)?;
+    let left = |total: u32, used: i64| u32::try_from((i64::from(total) - used).max(0)).unwrap_or(0);
+    let mut free = place::whole(&facts);
+    free.vcpus = left(facts.vcpus, row.vcpus_used);
+    free.memory_gb = left(facts.memory_gb, row.memory_gb_used);
+    free.disk_gb = left(facts.disk_gb, row.disk_gb_used);
+    free.gpus.values_mut().for_each(|count| *count = 0);
+    let silent_since = row.silent_since.map(Timestamp::from_millis);
+    Ok(HostState { id: HostId::from_stored(row.id), facts, free, silent_since })
 }
 
 fn gpu_type(row: &GpuRow) -> Result<GpuType> {

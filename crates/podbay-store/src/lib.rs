@@ -42,6 +42,7 @@ pub use backup::restore_mark;
 pub use error::StoreError;
 pub use event::Event;
 pub use hint::Hints;
+pub use host::HostState;
 pub use idempotency::KeptReply;
 pub use invitation::Invitation;
 pub use login::Login;

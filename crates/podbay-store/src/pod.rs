@@ -30,6 +30,7 @@ row! {
         spec: String,
         desired: String,
         generation: i64,
+        host_id: String,
         placement: Option<String>,
         image: String,
         image_digest: Option<String>,
@@ -62,6 +63,7 @@ impl TryFrom<PodRow> for Pod {
         Ok(Self {
             spec: json(&row.spec, "pods", "spec", id)?,
             desired,
+            host: HostId::from_stored(row.host_id),
             placement: optional(row.placement.as_deref(), "placement", id)?,
             image: json(&row.image, "pods", "image", id)?,
             machine: json(&row.machine, "pods", "machine", id)?,
@@ -98,7 +100,7 @@ fn read(rows: Vec<PodRow>) -> Result<Vec<Pod>> {
 macro_rules! pods {
     ($($where:tt)+) => {
         concat!(
-            "SELECT id, user_id, team_id, spec, desired, generation, placement, image, image_digest, machine, \
+            "SELECT id, user_id, team_id, spec, desired, generation, host_id, placement, image, image_digest, machine, \
              attempt, attempt_failed, failure, progress, ready_at, restarts, setbacks, next_at, version, created_at, \
              updated_at, terminated_at FROM pods ",
             $($where)+
@@ -181,7 +183,6 @@ impl Tx {
     /// # Errors
     /// The database refuses.
     pub async fn pod_insert(&mut self, pod: &Pod) -> Result<()> {
-        let host = pod.placement.as_ref().map_or("", |placement| placement.host.as_str());
         exec!(
             self,
             "INSERT INTO pods (id, user_id, team_id, host_id, spec, desired, generation, placement, image, machine, \
@@ -191,7 +192,7 @@ impl Tx {
             pod.id.as_str(),
             pod.user_id.as_str(),
             pod.team_id.as_ref().map(TeamId::as_str),
-            host,
+            pod.host.as_str(),
             to_json(&pod.spec)?,
             match pod.desired {
                 Desired::Running => "running",

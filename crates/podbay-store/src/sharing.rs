@@ -5,7 +5,7 @@ use crate::{
     IN_LISTS, Result, SshKeyRecord, StoreError, Tx, all, exec, in_list, in_lists, number, placeholders,
 };
 use podbay_core::pod::{Pod, Resource, Sharing};
-use podbay_core::{PodId, SshKeyId, TeamId, UserId};
+use podbay_core::{HostId, PodId, SshKeyId, TeamId, UserId};
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
@@ -15,6 +15,8 @@ use std::sync::LazyLock;
 pub struct Door {
     /// The pod.
     pub id: PodId,
+    /// Where it is.
+    pub host: HostId,
     /// Who made it.
     pub user_id: UserId,
     /// Whether it is a team's.
@@ -31,6 +33,7 @@ impl Door {
     pub fn of(pod: &Pod) -> Self {
         Self {
             id: pod.id.clone(),
+            host: pod.host.clone(),
             user_id: pod.user_id.clone(),
             is_of_team: pod.team_id.is_some(),
             attempt: pod.attempt,
@@ -42,6 +45,7 @@ impl Door {
 row! {
     struct DoorRow {
         id: String,
+        host_id: String,
         user_id: String,
         is_of_team: bool,
         attempt: i64,
@@ -55,6 +59,7 @@ impl TryFrom<DoorRow> for Door {
         Ok(Self {
             attempt: number(row.attempt, "pods", "attempt", &row.id)?,
             id: PodId::from_stored(row.id),
+            host: HostId::from_stored(row.host_id),
             user_id: UserId::from_stored(row.user_id),
             is_of_team: row.is_of_team,
             has_machine: row.has_machine,
@@ -67,7 +72,7 @@ fn ids(rows: Vec<(String,)>) -> Vec<PodId> {
 }
 
 static OF_PODS: LazyLock<[String; 2]> = LazyLock::new(|| {
-    let sql = "SELECT id, user_id, team_id IS NOT NULL AS is_of_team, attempt, machine <> '\"absent\"' AS has_machine \
+    let sql = "SELECT id, host_id, user_id, team_id IS NOT NULL AS is_of_team, attempt, machine <> '\"absent\"' AS has_machine \
                FROM pods WHERE terminated_at IS NULL AND id IN (IDS)";
     IN_LISTS.map(|size| sql.replace("IDS", &placeholders(1, size)))
 });

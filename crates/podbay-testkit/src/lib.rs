@@ -14,4 +14,4 @@ pub mod sim;
 
 pub use client::{Client, Reply};
 pub use clock::ManualClock;
-pub use server::{Share, TestServer};
+pub use server::{Share, TestServer, facts};

@@ -2,8 +2,9 @@
 
 use podbay_core::place::HostFacts;
 use podbay_core::{HostId, InstallId};
+use podbay_provider::Provider;
 use podbay_provider::fake::{Fake, Image, World};
-use podbay_server::app::{App, Chance, Clock, Parts, Tuning};
+use podbay_server::app::{App, Chance, Clock, Hosts, Parts, Tuning};
 use podbay_server::tasks::Background;
 use podbay_server::{Config, lifecycle};
 use podbay_store::{Settings, Store};
@@ -64,14 +65,15 @@ pub fn world() -> World {
 
 async fn open(folder: PathBuf, world: &World) -> anyhow::Result<Arc<App>> {
     let (config, install_id) = (config(folder), InstallId::from_bits(0xBE));
+    let provider: Arc<dyn Provider> = Arc::new(Fake::new(world.clone(), install_id.clone()));
+    let hosts = [(HostId::from_stored("local".into()), provider)];
     let app = App::new(Parts {
         store: Store::open(&Settings::at(config.database_url())).await?,
         config,
         clock: Clock::system(),
         chance: Chance::system(),
-        install_id: install_id.clone(),
-        host: HostId::from_stored("local".into()),
-        provider: Arc::new(Fake::new(world.clone(), install_id)),
+        install_id,
+        hosts: Hosts::new(hosts),
         host_key_secret: [7; 32],
         vault_secret: [8; 32],
         lease: None,

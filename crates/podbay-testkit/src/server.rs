@@ -5,8 +5,9 @@ use axum::Router;
 use podbay_core::place::{CpuSize, HostFacts};
 use podbay_core::published::UserRole;
 use podbay_core::{DiskId, HostId, InstallId, PodId};
+use podbay_provider::Provider;
 use podbay_provider::fake::{Fake, Image, World};
-use podbay_server::app::{App, Chance, Clock, Parts, Tuning, owner};
+use podbay_server::app::{App, Chance, Clock, Hosts, Parts, Tuning, owner};
 use podbay_server::config::WhenLost;
 use podbay_server::reconcile::{Lease, lease};
 use podbay_server::{Config, http, lifecycle, reconcile, tasks};
@@ -59,8 +60,10 @@ async fn take_up(app: &Arc<App>) {
 pub struct TestServer {
     /// The clock of both.
     pub clock: ManualClock,
-    /// The scripted host.
+    /// The scripted host; of several, the first.
     pub world: World,
+    /// All scripted hosts, by their names.
+    pub worlds: Vec<(HostId, World)>,
     /// The server's inside.
     pub app: Arc<App>,
     router: Router,
@@ -87,6 +90,15 @@ impl TestServer {
 
     /// A server with another configuration and other waits.
     pub async fn tuned(configure: impl FnOnce(&mut Config), tune: impl FnOnce(&mut Tuning)) -> Self {
+        Self::on_hosts(vec![facts()], configure, tune).await
+    }
+
+    /// A server with several hosts, which have the images of the one.
+    pub async fn on_hosts(
+        hosts: Vec<HostFacts>,
+        configure: impl FnOnce(&mut Config),
+        tune: impl FnOnce(&mut Tuning),
+    ) -> Self {
         let folder = Arc::new(folder());
         let mut config = Config { data_dir: folder.path().to_owned(), ..Config::default() };
         if let Some(server) = database::postgres() {
@@ -100,16 +112,17 @@ impl TestServer {
         config.limits = config.limits.without_quotas();
         configure(&mut config);
         let clock = ManualClock::default();
-        let world = world(&clock);
+        let worlds = worlds(hosts, &clock);
         let mut tuning =
             Tuning { delete_wait: Duration::ZERO, probe_window: Duration::ZERO, ..Tuning::default() };
         tune(&mut tuning);
         let share = if config.is_shared() { Share::Alone } else { Share::Only };
-        let app = start(&config, &tuning, &clock, &world, 1, share, |_| {}).await;
+        let app = start(&config, &tuning, &clock, &worlds, 1, share, |_| {}).await;
         let router = http::router(app.clone());
         Self {
             clock,
-            world,
+            world: worlds[0].1.clone(),
+            worlds,
             app,
             router,
             config,
@@ -133,7 +146,7 @@ impl TestServer {
         // What was on its way to the database arrives: a crash loses answers, not the disk's queue.
         self.app.store.close().await;
         self.app =
-            start(&self.config, &self.tuning, &self.clock, &self.world, self.seed, self.share, tune).await;
+            start(&self.config, &self.tuning, &self.clock, &self.worlds, self.seed, self.share, tune).await;
         self.router = http::router(self.app.clone());
         take_up(&self.app).await;
     }
@@ -151,24 +164,18 @@ impl TestServer {
         T: podbay_store::Turnstile + podbay_provider::fake::Turnstile + 'static,
     {
         let store = self.app.store.behind(turnstile.clone());
-        let provider = Fake::new(self.world.clone(), install_id()).behind(turnstile);
-        self.another_with(seed, share, store, provider).await
+        let access = |world: &World| Fake::new(world.clone(), install_id()).behind(turnstile.clone());
+        self.another_with(seed, share, store, hosts(&self.worlds, access)).await
     }
 
     /// Another server on the same database and world.
     pub async fn another(&self, seed: u64, share: Share) -> (Arc<App>, Router) {
         let store = Store::open(&Settings::at(self.config.database_url())).await.expect("the database");
-        self.another_with(seed, share, store, Fake::new(self.world.clone(), install_id())).await
+        self.another_with(seed, share, store, hosts(&self.worlds, plain)).await
     }
 
-    async fn another_with(
-        &self,
-        seed: u64,
-        share: Share,
-        store: Store,
-        provider: Fake,
-    ) -> (Arc<App>, Router) {
-        let app = assemble(&self.config, &self.tuning, &self.clock, store, provider, seed, share);
+    async fn another_with(&self, seed: u64, share: Share, store: Store, hosts: Hosts) -> (Arc<App>, Router) {
+        let app = assemble(&self.config, &self.tuning, &self.clock, store, hosts, seed, share);
         take_up(&app).await;
         let router = http::router(app.clone());
         (app, router)
@@ -224,6 +231,13 @@ impl TestServer {
             }
         }
         panic!("the reconciler does not come to rest");
+    }
+
+    /// The scripted host of that name.
+    #[must_use]
+    pub fn world_of(&self, host: &HostId) -> &World {
+        let found = self.worlds.iter().find(|(id, _)| id == host);
+        &found.expect("a host of this server").1
     }
 
     /// Moves the clock from one due time to the next, settling at each, for at most `span`.
@@ -340,7 +354,9 @@ impl TestServer {
 impl Drop for TestServer {
     fn drop(&mut self) {
         if !std::thread::panicking() && !self.forgiven.get() {
-            assert_eq!(self.world.violations(), Vec::<String>::new(), "the world saw what never may happen");
+            for (_, world) in &self.worlds {
+                assert_eq!(world.violations(), Vec::<String>::new(), "the world saw what never may happen");
+            }
         }
     }
 }
@@ -358,16 +374,36 @@ fn folder() -> TempDir {
     made.expect("a temporary folder")
 }
 
-fn world(clock: &ManualClock) -> World {
-    let ticking = clock.clone();
-    let facts = HostFacts {
+/// What the host of a test has.
+#[must_use]
+pub fn facts() -> HostFacts {
+    HostFacts {
         vcpus: 64,
         memory_gb: 256,
         disk_gb: 2000,
         architecture: "amd64".into(),
         engine: "fake".into(),
         ..HostFacts::default()
-    };
+    }
+}
+
+/// The first has the name that the product gives its own.
+fn worlds(hosts: Vec<HostFacts>, clock: &ManualClock) -> Vec<(HostId, World)> {
+    let name = |nth| if nth == 0 { "local".to_owned() } else { format!("remote-{nth:02}") };
+    let named = |(nth, facts)| (HostId::from_stored(name(nth)), world(facts, clock));
+    hosts.into_iter().enumerate().map(named).collect()
+}
+
+fn plain(world: &World) -> Fake {
+    Fake::new(world.clone(), install_id())
+}
+
+fn hosts(worlds: &[(HostId, World)], access: impl Fn(&World) -> Fake) -> Hosts {
+    Hosts::new(worlds.iter().map(|(id, world)| (id.clone(), Arc::new(access(world)) as Arc<dyn Provider>)))
+}
+
+fn world(facts: HostFacts, clock: &ManualClock) -> World {
+    let ticking = clock.clone();
     let world = World::new(facts, move || ticking.now());
     world.image("localhost/podbay/base:latest", Image::default());
     world.image("localhost/web", Image::default().exposing("8080/tcp").exposing("9090/udp"));
@@ -379,7 +415,7 @@ fn assemble(
     tuning: &Tuning,
     clock: &ManualClock,
     store: Store,
-    provider: Fake,
+    hosts: Hosts,
     seed: u64,
     share: Share,
 ) -> Arc<App> {
@@ -390,8 +426,7 @@ fn assemble(
         clock: Clock::from_fn(move || ticking.now()),
         chance: Chance::seeded(seed),
         install_id: install_id(),
-        host: HostId::from_stored("local".into()),
-        provider: Arc::new(provider),
+        hosts,
         host_key_secret: [7; 32],
         vault_secret: [8; 32],
         lease: share.lease(),
@@ -403,7 +438,7 @@ async fn start(
     config: &Config,
     tuning: &Tuning,
     clock: &ManualClock,
-    world: &World,
+    worlds: &[(HostId, World)],
     seed: u64,
     share: Share,
     tune: impl FnOnce(&mut Settings),
@@ -413,7 +448,7 @@ async fn start(
     settings.readers = 2;
     tune(&mut settings);
     let store = Store::open(&settings).await.expect("the database");
-    let app = assemble(config, tuning, clock, store, Fake::new(world.clone(), install_id()), seed, share);
+    let app = assemble(config, tuning, clock, store, hosts(worlds, plain), seed, share);
     // A server that starts again has the facts in its rows; the engine may be away just now.
     if let Err(error) = lifecycle::facts_refresh(&app).await {
         assert!(seed > 1, "facts: {error}");

@@ -269,6 +269,8 @@ pub struct Pod {
     pub desired: Desired,
     /// Counts the user's changes of mind.
     pub generation: i64,
+    /// Where it was placed; that never changes.
+    pub host: HostId,
     /// What was set aside; `None` once it was given back.
     pub placement: Option<Placement>,
     /// The image on the host.
@@ -321,6 +323,7 @@ impl Pod {
             spec,
             desired: Desired::Running,
             generation: 1,
+            host: placement.host.clone(),
             placement: Some(placement),
             image: Resource::Absent,
             image_digest: None,

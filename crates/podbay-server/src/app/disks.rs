@@ -1,6 +1,7 @@
 //! Persistent disks: ordered, renamed, grown, deleted, and attached by the create of a pod.
 
 use super::error::wrong_value;
+use super::offers::{self, Near};
 use super::{Actor, App, Error, sharing, wallet};
 use podbay_api::disks::{CreateDisk, PatchDisk};
 use podbay_core::disk::{Attachment, Desired, Disk, mount_path};
@@ -8,11 +9,11 @@ use podbay_core::place::CpuSize;
 use podbay_core::pod::{Pod, Resource};
 use podbay_core::published::{PodStatus, ProviderType};
 use podbay_core::usage::UsageState;
-use podbay_core::{DiskId, PodId, Subject, TeamId, Timestamp, UserId};
-use podbay_store::{Event, Page, Tx};
+use podbay_core::{DiskId, HostId, PodId, Subject, TeamId, Timestamp, UserId};
+use podbay_store::{Event, HostState, Page, Tx};
 use std::collections::HashMap;
 
-/// The one offer of disks that a host has.
+/// The one offer of disks.
 pub const CLOUD_ID: &str = "disk";
 
 /// A disk and the pods that have it.
@@ -46,10 +47,11 @@ pub async fn disk_create(app: &App, actor: &Actor, order: CreateDisk) -> Result<
     let now = app.now();
     let id = app.chance.disk_id(now);
     let made_up = || format!("disk-{}", &id.as_str()[24..]);
-    let disk = Disk {
+    let mut disk = Disk {
         user_id: actor.user.clone(),
         team_id,
-        host_id: app.host.clone(),
+        // Where it is in the end is found out in the transaction that takes the place.
+        host_id: app.hosts.first()?.id.clone(),
         name: order.disk.name.unwrap_or_else(made_up),
         size_gb: order.disk.size,
         price_gb: app.config.price_disk_gb(),
@@ -66,16 +68,14 @@ pub async fn disk_create(app: &App, actor: &Actor, order: CreateDisk) -> Result<
         terminated_at: None,
         id,
     };
+    let known: Vec<HostId> = app.hosts.iter().map(|host| host.id.clone()).collect();
     let created = app.write_once(actor, move |tx| {
         Box::pin(async move {
             if let Some(team) = &disk.team_id {
                 sharing::admit_member(tx, team, &disk.user_id).await?;
             }
             wallet::afford(tx, prepaid, &disk.owner(), now).await?;
-            let size = CpuSize { vcpus: 0, memory_gb: 0, disk_gb: disk.size_gb };
-            if tx.placement_take(&disk.host_id, &disk.id, &size, None, now).await?.is_none() {
-                return Err(no_capacity(tx, &disk, disk.size_gb).await?);
-            }
+            disk.host_id = place(tx, &disk, &known, now).await?;
             tx.disk_insert(&disk).await?;
             let text = format!("{}, {} GB", disk.name, disk.size_gb);
             tx.disk_event_insert(&disk.id, now, "disk.created", &text).await?;
@@ -119,9 +119,25 @@ fn check(app: &App, order: &CreateDisk) -> Result<Option<TeamId>, Error> {
     }
 }
 
-async fn no_capacity(tx: &mut Tx, disk: &Disk, more_gb: u32) -> Result<Error, Error> {
-    let free = tx.host_free(&disk.host_id).await?.unwrap_or_default().disk_gb;
-    Ok(Error::Conflict(format!("no capacity for {more_gb} GB of disk now; free are {free} GB")))
+/// Takes the place of a new disk where most is left, because the pods that will have it must go there, too.
+async fn place(tx: &mut Tx, disk: &Disk, known: &[HostId], now: Timestamp) -> Result<HostId, Error> {
+    let size = CpuSize { vcpus: 0, memory_gb: 0, disk_gb: disk.size_gb };
+    for host in offers::candidates(tx, known, &Near::Anywhere, &size, None).await?.into_iter().rev() {
+        if tx.placement_take(&host, &disk.id, &size, None, now).await?.is_some() {
+            return Ok(host);
+        }
+    }
+    let mut hosts = tx.host_states().await?;
+    hosts.retain(|host| known.contains(&host.id));
+    Err(no_capacity(&hosts, disk.size_gb))
+}
+
+fn no_capacity(hosts: &[HostState], more_gb: u32) -> Error {
+    let what = format!("{more_gb} GB of disk");
+    match offers::open(hosts).map(|(_, free)| free.disk_gb).max() {
+        Some(free) => Error::Conflict(format!("no capacity for {what} now; free are {free} GB")),
+        None => offers::no_capacity(&what, hosts),
+    }
 }
 
 /// The live disks that the caller sees, newest first: personal ones, and those of the caller's teams.
@@ -230,7 +246,9 @@ async fn grow(tx: &mut Tx, disk: &mut Disk, size_gb: u32, most: u32, now: Timest
         return Err(Error::Conflict(text));
     }
     if !tx.placement_grow(&disk.id, more_gb, now).await? {
-        return Err(no_capacity(tx, disk, more_gb).await?);
+        let mut hosts = tx.host_states().await?;
+        hosts.retain(|host| host.id == disk.host_id);
+        return Err(no_capacity(&hosts, more_gb));
     }
     disk.size_gb = size_gb;
     tx.usage_close(&disk.id, now).await?;
@@ -291,28 +309,31 @@ pub async fn disk_events(
     Ok(tx.event_list(&id, after, limit).await?)
 }
 
-/// Whether offers of this host are where all of these disks are.
+/// Where all of these disks are.
 ///
 /// # Errors
 /// The database does not answer.
-pub async fn disks_are_here(app: &App, actor: &Actor, ids: &[String]) -> Result<bool, Error> {
-    let mut tx = app.store.reader().await?;
+pub async fn near(app: &App, actor: &Actor, ids: &[String]) -> Result<Near, Error> {
+    let (mut tx, mut near) = (app.store.reader().await?, Near::Anywhere);
     for id in ids {
-        match seen(&mut tx, &actor.user, id).await {
-            Ok(disk) if disk.host_id == app.host => {}
-            Ok(_) | Err(Error::NotFound) => return Ok(false),
+        near = match seen(&mut tx, &actor.user, id).await {
+            Ok(disk) if near == Near::Anywhere || near == Near::On(disk.host_id.clone()) => {
+                Near::On(disk.host_id)
+            }
+            Ok(_) | Err(Error::NotFound) => return Ok(Near::Nowhere),
             Err(error) => return Err(error),
-        }
+        };
     }
-    Ok(true)
+    Ok(near)
 }
 
-/// Attaches the disks of an order to its pod, in the transaction that stores the pod.
+/// Attaches the disks of an order to its pod, in the transaction that stores the pod; where the pod must be for it.
 ///
 /// # Errors
-/// [`Error::Invalid`] for what is no disk that the caller sees, is named twice or is elsewhere;
-/// [`Error::Conflict`] for a disk that is not ACTIVE.
-pub(super) async fn attach(tx: &mut Tx, pod: &Pod, ids: &[String]) -> Result<(), Error> {
+/// [`Error::Invalid`] for what is no disk that the caller sees, is named twice or is on another host than the
+/// disks before it; [`Error::Conflict`] for a disk that is not ACTIVE.
+pub(super) async fn attach(tx: &mut Tx, pod: &Pod, ids: &[String]) -> Result<Near, Error> {
+    let mut near = Near::Anywhere;
     let wrong = |place: usize, text: &str| Error::field(&format!("body.disks.{place}"), text);
     let mut sorted: Vec<DiskId> = ids.iter().filter_map(|id| DiskId::parse(id)).collect();
     sorted.sort();
@@ -327,9 +348,10 @@ pub(super) async fn attach(tx: &mut Tx, pod: &Pod, ids: &[String]) -> Result<(),
             Err(Error::NotFound) => return Err(wrong(place, "no such disk in this account")),
             other => other?,
         };
-        if pod.placement.as_ref().is_none_or(|placement| placement.host != disk.host_id) {
-            return Err(wrong(place, "this disk is on another host than the offer"));
+        if near != Near::Anywhere && near != Near::On(disk.host_id.clone()) {
+            return Err(wrong(place, "this disk is on another host than the one before it"));
         }
+        near = Near::On(disk.host_id.clone());
         if disk.status() != PodStatus::Active {
             let status = disk.status();
             return Err(Error::Conflict(format!(
@@ -340,7 +362,7 @@ pub(super) async fn attach(tx: &mut Tx, pod: &Pod, ids: &[String]) -> Result<(),
         let attachment = Attachment { disk_id: disk.id, pod_id: pod.id.clone(), mount_path };
         tx.attachment_insert(&attachment, place).await?;
     }
-    Ok(())
+    Ok(near)
 }
 
 /// The disks of a pod, under its id.

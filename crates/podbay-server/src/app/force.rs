@@ -18,14 +18,14 @@ use podbay_store::Tx;
 pub async fn pod_end(app: &App, actor: &Actor, id: &str) -> Result<(), Error> {
     users::owner_only(app, actor).await?;
     let (user, now, id) = (actor.user.clone(), app.now(), PodId::parse(id).ok_or(Error::NotFound)?);
-    let host = app.host.clone();
     let ended = app.store.write(move |tx| {
         Box::pin(async move {
             tx.pod_lock(&id).await?;
             let live =
                 |pod: Option<Pod>| pod.filter(|pod| pod.terminated_at.is_none()).ok_or(Error::NotFound);
             let pod = live(tx.pod_get(&id).await?)?;
-            let why = may(tx, &pod, &host, now).await?;
+            let host = pod.host.clone();
+            let why = may(tx, &pod, now).await?;
             let name = tx.user_get(&user).await?.map_or_else(|| user.to_string(), |user| user.name);
             // Nobody can say that it ran for longer; one that no sweep has seen, not even for so long.
             let seen = tx.host_seen(&host).await?.or(pod.ready_at).unwrap_or(now).min(now);
@@ -61,11 +61,11 @@ pub async fn pod_end(app: &App, actor: &Actor, id: &str) -> Result<(), Error> {
 }
 
 /// Why force is called for.
-async fn may(tx: &mut Tx, pod: &Pod, host: &podbay_core::HostId, now: Timestamp) -> Result<String, Error> {
+async fn may(tx: &mut Tx, pod: &Pod, now: Timestamp) -> Result<String, Error> {
     // What the looks have found counts also for one that has never answered, and after a clock has jumped back. Before
     // the first sweep nobody knows; a delete that does not come through is a reason then, too.
-    let silent = tx.host_silence(host).await?;
-    let answered = tx.host_answered(host).await?;
+    let silent = tx.host_silence(&pod.host).await?;
+    let answered = tx.host_answered(&pod.host).await?;
     if let Some(at) = silent.or(answered.filter(|at| now.since(*at) >= limits::HOST_SILENT_AFTER)) {
         return Ok(format!("the container engine has not answered since {at}"));
     }

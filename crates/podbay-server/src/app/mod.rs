@@ -9,6 +9,7 @@ pub mod chance;
 pub mod disks;
 pub mod error;
 pub mod force;
+pub mod hosts;
 pub mod invitations;
 mod jupyter;
 pub mod logins;
@@ -27,14 +28,14 @@ pub mod wallet;
 
 pub use chance::{Chance, Clock};
 pub use error::Error;
+pub use hosts::{Host, Hosts};
 
 use crate::config::Config;
-use crate::reconcile::{Driver, Lease, Vain};
+use crate::reconcile::{Driver, Lease};
 use podbay_core::limits::IMAGE_CHECKS_PARALLEL_MAX;
 use podbay_core::permission::{Permission, Scopes};
 use podbay_core::published::UserRole;
-use podbay_core::{ApiKeyId, HostId, InstallId, PodId, Subject, TeamId, Timestamp, UserId, limits};
-use podbay_provider::Provider;
+use podbay_core::{ApiKeyId, InstallId, PodId, Subject, TeamId, Timestamp, UserId, limits};
 use podbay_provider::registry::Registry;
 use podbay_store::Store;
 use std::collections::{BTreeSet, HashMap};
@@ -89,9 +90,7 @@ pub struct App {
     /// This installation.
     pub install_id: InstallId,
     /// Where pods are placed.
-    pub host: HostId,
-    /// What carries steps out there.
-    pub provider: Arc<dyn Provider>,
+    pub hosts: Hosts,
     /// Secret that the pods' SSH host keys are derived from.
     pub host_key_secret: [u8; 32],
     /// Seals passwords of registries.
@@ -106,8 +105,6 @@ pub struct App {
     pub lease: Option<Lease>,
     /// Pods and disks whose end has just been recorded.
     pub ended: broadcast::Sender<Subject>,
-    /// Looks at the engine that got no answer.
-    pub vain: Mutex<Vain>,
     /// Volumes and machines that no row knows, and whose finding has been told.
     pub strays: Mutex<BTreeSet<String>>,
     /// What audits have seen.
@@ -156,10 +153,8 @@ pub struct Parts {
     pub chance: Chance,
     /// See [`App::install_id`].
     pub install_id: InstallId,
-    /// See [`App::host`].
-    pub host: HostId,
-    /// See [`App::provider`].
-    pub provider: Arc<dyn Provider>,
+    /// See [`App::hosts`].
+    pub hosts: Hosts,
     /// See [`App::host_key_secret`].
     pub host_key_secret: [u8; 32],
     /// Secret that [`App::vault`] seals with.
@@ -186,13 +181,11 @@ impl App {
             clock: parts.clock,
             chance: parts.chance,
             install_id: parts.install_id,
-            host: parts.host,
-            provider: parts.provider,
+            hosts: parts.hosts,
             host_key_secret: parts.host_key_secret,
             driver: Driver::default(),
             lease: parts.lease,
             ended: broadcast::channel(ENDED_QUEUE).0,
-            vain: Mutex::default(),
             strays: Mutex::default(),
             audit: Mutex::default(),
             audit_turn: Arc::default(),

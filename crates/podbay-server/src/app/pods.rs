@@ -1,7 +1,7 @@
 //! Pods: ordered, listed, deleted. A create only writes rows; the reconciler makes them true.
 
 use super::error::wrong_value;
-use super::offers::{Stocked, offers};
+use super::offers::{Near, Stocked, candidates, no_capacity, offers};
 use super::{Actor, App, Error, disks, jupyter, sharing, templates, wallet};
 use podbay_api::FieldError;
 use podbay_api::pods::{CreatePod, PodRequest};
@@ -13,7 +13,7 @@ use podbay_core::pod::{
 use podbay_core::published::{ImageName, Protocol, ProviderType, UsedBy};
 use podbay_core::template::{Template, merge_env};
 use podbay_core::usage::{Total, total};
-use podbay_core::{PodId, SshKeyId, Subject, Timestamp, UserId, limits};
+use podbay_core::{HostId, PodId, SshKeyId, Subject, Timestamp, UserId, limits};
 use podbay_provider::Logs;
 use podbay_store::{Event, HistorySort, Page, PodMark, Tx};
 use std::collections::HashMap;
@@ -37,7 +37,7 @@ pub struct Ordered {
 /// [`Error::PaymentRequired`]; [`Error::Conflict`] when nothing is free or the price is above
 /// `max_price`.
 pub async fn pod_create(app: &App, actor: &Actor, order: CreatePod) -> Result<Ordered, Error> {
-    let (stocked, terms, free) = offers(app).await?;
+    let (stocked, terms, hosts) = offers(app, &Near::Anywhere).await?;
     let chosen = stocked.into_iter().find(|stocked| stocked.offer.cloud_id == order.pod.cloud_id);
     let chosen = chosen.ok_or_else(|| {
         Error::field("body.pod.cloudId", "no such offer; GET /api/v1/availability/gpus lists them")
@@ -49,23 +49,25 @@ pub async fn pod_create(app: &App, actor: &Actor, order: CreatePod) -> Result<Or
     }
     let only_key = ssh_key(app, actor, order.pod.ssh_key_id.as_deref()).await?;
     if chosen.fits == 0 {
-        return Err(no_capacity(&order.pod.cloud_id, &free.describe()));
+        return Err(no_capacity(&order.pod.cloud_id, &hosts));
     }
     let now = app.now();
     let id = app.chance.pod_id(now);
     let (team_id, sharing) = sharing::asked(&order)?;
-    let made = Pod::new(id.clone(), actor.user.clone(), named(spec, &id), empty_placement(app), now);
+    let made = Pod::new(id.clone(), actor.user.clone(), named(spec, &id), empty_placement(app)?, now);
     let pod = Pod { team_id, ..made };
     let (ports, prepaid) = (app.config.ports, app.config.billing.prepaid);
     let start = app.chance.port(ports.first, ports.last);
     let disk_ids = order.disks.unwrap_or_default();
+    let known: Vec<HostId> = hosts.into_iter().map(|host| host.id).collect();
     let created = app.write_once(actor, move |tx| {
         Box::pin(async move {
             sharing::admit(tx, &pod, &sharing).await?;
             wallet::afford(tx, prepaid, &pod.owner(), now).await?;
             // What a disk is locked for must not wait for the host's row.
-            disks::attach(tx, &pod, &disk_ids).await?;
-            let pod = insert(tx, pod, chosen, ports.first..=ports.last, start, now).await?;
+            let near = disks::attach(tx, &pod, &disk_ids).await?;
+            let pod = place(tx, pod, &chosen, &known, &near, now).await?;
+            let pod = insert(tx, pod, ports.first..=ports.last, start, now).await?;
             sharing::share(tx, &pod, &sharing, now).await?;
             if let Some(key) = only_key {
                 tx.pod_choose_ssh_key(&pod.id, &key).await?;
@@ -88,8 +90,9 @@ async fn ssh_key(app: &App, actor: &Actor, id: Option<&str>) -> Result<Option<Ss
     Ok(Some(id))
 }
 
-fn empty_placement(app: &App) -> Placement {
-    Placement { host: app.host.clone(), gpus: Vec::new(), ports: Vec::new() }
+/// Where it is in the end is found out in the transaction that takes the place.
+fn empty_placement(app: &App) -> Result<Placement, Error> {
+    Ok(Placement { host: app.hosts.first()?.id.clone(), gpus: Vec::new(), ports: Vec::new() })
 }
 
 fn named(mut spec: PodSpec, id: &PodId) -> PodSpec {
@@ -98,10 +101,6 @@ fn named(mut spec: PodSpec, id: &PodId) -> PodSpec {
         spec.name = format!("pod-{}", &id.as_str()[24..]);
     }
     spec
-}
-
-fn no_capacity(cloud_id: &str, free: &str) -> Error {
-    Error::Conflict(format!("no capacity for {cloud_id} now; free are {free}"))
 }
 
 /// The template that an order names: the caller's own, with credentials that still are there.
@@ -248,10 +247,34 @@ fn mismatches(order: &CreatePod, chosen: &Stocked, terms: &Terms) -> Vec<FieldEr
     errors
 }
 
+/// Takes the place of a new pod on the best of the hosts that fit.
+async fn place(
+    tx: &mut Tx,
+    mut pod: Pod,
+    chosen: &Stocked,
+    known: &[HostId],
+    near: &Near,
+    now: Timestamp,
+) -> Result<Pod, Error> {
+    let offer = &chosen.offer;
+    let mut size = offer.size;
+    size.disk_gb = pod.spec.disk_gb;
+    let gpus = (offer.gpus() > 0).then_some((offer.gpu_type, offer.gpus()));
+    for host in candidates(tx, known, near, &size, gpus).await? {
+        if let Some(gpus) = tx.placement_take(&host, &pod.id, &size, gpus, now).await? {
+            pod.host = host.clone();
+            pod.placement = Some(Placement { host, gpus, ports: Vec::new() });
+            return Ok(pod);
+        }
+    }
+    let mut hosts = tx.host_states().await?;
+    hosts.retain(|host| known.contains(&host.id));
+    Err(no_capacity(&offer.cloud_id, &hosts))
+}
+
 async fn insert(
     tx: &mut Tx,
     mut pod: Pod,
-    chosen: Stocked,
     range: std::ops::RangeInclusive<u16>,
     start: u16,
     now: Timestamp,
@@ -259,15 +282,6 @@ async fn insert(
     let Some(mut placement) = pod.placement.take() else {
         return Err(Error::Internal("a new pod has no placement".into()));
     };
-    let offer = &chosen.offer;
-    let mut size = offer.size;
-    size.disk_gb = pod.spec.disk_gb;
-    let gpus = (offer.gpus() > 0).then_some((offer.gpu_type, offer.gpus()));
-    let Some(taken) = tx.placement_take(&placement.host, &pod.id, &size, gpus, now).await? else {
-        let free = tx.host_free(&placement.host).await?.unwrap_or_default();
-        return Err(no_capacity(&offer.cloud_id, &free.describe()));
-    };
-    placement.gpus = taken;
     let port = tx.port_take(&placement.host, &pod.id, SSH_PORT, Protocol::Tcp, range, start).await?;
     let external =
         port.ok_or_else(|| Error::Conflict("no capacity: all host ports for SSH are taken".into()))?;
@@ -439,7 +453,7 @@ pub async fn pod_history(
 pub async fn pod_logs(app: &App, actor: &Actor, id: &str, tail: u32) -> Result<Logs, Error> {
     let pod = pod_get(app, actor, id).await?;
     let Resource::Present(machine) = &pod.machine else { return Ok(Logs::default()) };
-    app.provider.machine_logs(&machine.handle, tail).await.map_err(|error| {
+    app.host(&pod.host)?.provider.machine_logs(&machine.handle, tail).await.map_err(|error| {
         tracing::warn!(pod = %pod.id, %error, "logs");
         Error::Unavailable("the container engine does not answer; try again later".into())
     })

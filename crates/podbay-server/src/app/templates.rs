@@ -6,7 +6,7 @@
 use super::registry_credentials::{fitting, reveal};
 use super::{Actor, App, Error};
 use podbay_api::templates::{ChangeTemplate, CheckImage, CreateTemplate, ImageChecked, TemplatePort};
-use podbay_core::pod::{CallError, NamedPort, PortSpec};
+use podbay_core::pod::{CallError, ImageFact, NamedPort, PortSpec};
 use podbay_core::published::Protocol;
 use podbay_core::template::Template;
 use podbay_core::{CredentialsId, TemplateId, UserId, limits};
@@ -14,6 +14,7 @@ use podbay_provider::ImageRequest;
 use podbay_provider::reference::Reference;
 use podbay_provider::registry::Found;
 use podbay_store::{Page, Tx};
+use std::collections::BTreeSet;
 
 /// The caller's templates, oldest first.
 ///
@@ -163,6 +164,18 @@ fn reference(app: &App, text: &str, field: &str) -> Result<Reference, Error> {
     Ok(reference)
 }
 
+/// Whether any host has an image that is never fetched.
+async fn look_on_hosts(app: &App, request: &ImageRequest) -> podbay_provider::Answer<ImageFact> {
+    let mut looked = Err(CallError::NotSent("there is no host".into()));
+    for host in app.hosts.iter() {
+        looked = host.provider.image_ensure(request, &|_| {}).await;
+        if looked.is_ok() {
+            break;
+        }
+    }
+    looked
+}
+
 /// Asks where an image comes from whether it is there, for the caller, and for this machine.
 ///
 /// # Errors
@@ -179,12 +192,12 @@ pub async fn image_check(app: &App, actor: &Actor, request: CheckImage) -> Resul
         }
         None => None,
     };
-    let host = tx.host_get(&app.host).await?.unwrap_or_default();
+    let hosts = tx.host_states().await?;
     drop(tx);
     let answer = if reference.is_local() {
         // Never fetched: the engine only looks.
         let request = ImageRequest { reference: request.image.clone(), digest: None, credentials: None };
-        let looked = app.provider.image_ensure(&request, &|_| {}).await;
+        let looked = look_on_hosts(app, &request).await;
         let found = |digest| Found { digest: Some(digest), platforms: Vec::new() };
         looked.map(|fact| found(fact.digest)).map_err(|error| match error {
             CallError::Refused { text, .. } => text,
@@ -200,10 +213,15 @@ pub async fn image_check(app: &App, actor: &Actor, request: CheckImage) -> Resul
         Ok(found) => (found, None),
         Err(text) => (Found::default(), Some(text)),
     };
-    let ours = format!("linux/{}", host.architecture);
-    let fits = |platform: &String| *platform == ours || platform.starts_with(&format!("{ours}/"));
+    let ours: BTreeSet<String> =
+        hosts.iter().map(|host| format!("linux/{}", host.facts.architecture)).collect();
+    let is = |platform: &str, ours: &str| {
+        platform.strip_prefix(ours).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    let fits = |platform: &String| ours.iter().any(|ours| is(platform, ours));
     if !found.platforms.is_empty() && !found.platforms.iter().any(fits) {
-        detail = Some(format!("the image is for {}, and pods here are {ours}", found.platforms.join(", ")));
+        let (theirs, ours) = (found.platforms.join(", "), Vec::from_iter(ours).join(" or "));
+        detail = Some(format!("the image is for {theirs}, and pods here are {ours}"));
     }
     let checked = ImageChecked {
         valid: detail.is_none(),

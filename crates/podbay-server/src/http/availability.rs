@@ -2,8 +2,8 @@
 
 use super::params::Params;
 use super::view;
-use crate::app::disks::disks_are_here;
-use crate::app::offers::{Stocked, offers, room};
+use crate::app::disks::near;
+use crate::app::offers::{Near, Stocked, hosts, offers};
 use crate::app::{Actor, App, Error};
 use axum::extract::State;
 use axum::{Extension, Json};
@@ -108,10 +108,7 @@ fn cut<T>(rows: Vec<T>, page: u32, page_size: u32) -> Vec<T> {
 
 /// The filtered offers of the page, and how many there are on all pages.
 async fn filtered(app: &App, actor: &Actor, filter: &Filter) -> Result<(Vec<GpuAvailability>, u64), Error> {
-    if !disks_are_here(app, actor, &filter.disks).await? {
-        return Ok((Vec::new(), 0));
-    }
-    let (stocked, terms, _) = offers(app).await?;
+    let (stocked, terms, _) = offers(app, &near(app, actor, &filter.disks).await?).await?;
     let shown: Vec<_> = stocked.iter().filter(|stocked| filter.shows(stocked, &terms)).collect();
     let total = shown.len() as u64;
     let page = cut(shown, filter.page, filter.page_size);
@@ -133,14 +130,14 @@ pub(super) async fn multi_node(params: Params) -> Result<Json<NumberedPage<GpuAv
     Ok(Json(NumberedPage { items: Vec::new(), total_count: 0 }))
 }
 
-/// The offers of persistent disks: this host's, while it is where the caller looks.
+/// The offers of persistent disks: the one, while it is where the caller looks.
 pub(super) async fn disks(
     State(app): State<Arc<App>>,
     params: Params,
 ) -> Result<Json<NumberedPage<DiskAvailability>>, Error> {
     let filter = DiskFilter::read(params)?;
-    let (terms, (facts, free)) = (app.config.terms(), room(&app).await?);
-    let offer = view::disk_offer(&app, &terms, &facts, &free);
+    let (terms, hosts) = (app.config.terms(), hosts(&app, &Near::Anywhere).await?);
+    let offer = view::disk_offer(&app, &terms, &hosts);
     let items: Vec<_> = filter.shows(&offer, &terms).then_some(offer).into_iter().collect();
     let total_count = items.len() as u64;
     Ok(Json(NumberedPage { items: cut(items, filter.page, filter.page_size), total_count }))
@@ -171,7 +168,7 @@ pub(super) async fn legacy(
 }
 
 pub(super) async fn summary(State(app): State<Arc<App>>) -> Result<Json<PriceSummary>, Error> {
-    let (stocked, terms, _) = offers(&app).await?;
+    let (stocked, terms, _) = offers(&app, &Near::Anywhere).await?;
     let mut summary = PriceSummary::new();
     for Stocked { offer, .. } in &stocked {
         let price = Some(offer.price.dollars());

@@ -3,6 +3,7 @@
 use crate::app::{App, Error};
 use axum::Json;
 use axum::extract::State;
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -11,12 +12,19 @@ pub(super) async fn live() -> Json<Value> {
     Json(json!({ "status": "ok" }))
 }
 
-/// The database and the engine answer, so that pods can be made.
+/// The database and an engine answer, so that pods can be made.
 pub(super) async fn ready(State(app): State<Arc<App>>) -> Result<Json<Value>, Error> {
-    app.store.reader().await?.host_free(&app.host).await?;
-    app.provider.ping().await.map_err(|error| {
-        tracing::warn!(%error, "readyz");
-        Error::Unavailable("the container engine does not answer".into())
-    })?;
+    app.store.reader().await?.host_states().await?;
+    let pings = app.hosts.iter().map(|host| async move {
+        host.provider.ping().await.inspect_err(|error| tracing::warn!(host = %host.id, %error, "readyz"))
+    });
+    if !join_all(pings).await.iter().any(Result::is_ok) {
+        let whose = if app.hosts.are_several() {
+            "no container engine answers"
+        } else {
+            "the container engine does not answer"
+        };
+        return Err(Error::Unavailable(whose.into()));
+    }
     Ok(Json(json!({ "status": "ready" })))
 }

@@ -1,6 +1,6 @@
 //! `/skypilot/vms.csv`: the offers as the catalog that SkyPilot reads from a file.
 
-use crate::app::offers::{Stocked, offers};
+use crate::app::offers::{Near, Stocked, offers};
 use crate::app::{App, Error};
 use axum::extract::State;
 use axum::http::header;
@@ -16,7 +16,7 @@ const HEAD: &str = "InstanceType,UpstreamCloudId,vCPUs,MemoryGiB,AcceleratorName
 const UNSPECIFIED: &str = "UNSPECIFIED";
 
 pub(super) async fn catalog(State(app): State<Arc<App>>) -> Result<Response, Error> {
-    let (stocked, terms, _) = offers(&app).await?;
+    let (stocked, terms, _) = offers(&app, &Near::Anywhere).await?;
     let rows: String = stocked.iter().map(|Stocked { offer, .. }| row(offer, &terms)).collect();
     Ok(([(header::CONTENT_TYPE, "text/csv; charset=utf-8")], format!("{HEAD}{rows}")).into_response())
 }

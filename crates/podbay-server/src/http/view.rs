@@ -2,7 +2,7 @@
 
 use crate::app::App;
 use crate::app::disks::{Attached, CLOUD_ID, Shown};
-use crate::app::offers::Stocked;
+use crate::app::offers::{Stocked, open};
 use crate::app::pods::Past;
 use crate::app::wallet;
 use podbay_api::availability::{CustomSpecValue, DiskAvailability, GpuAvailability, Prices};
@@ -13,14 +13,14 @@ use podbay_api::pods::{
     PortMapping, ResourceType, Resources,
 };
 use podbay_api::{OffsetPage, OneOrMany};
-use podbay_core::place::{CpuSize, Free, HostFacts, Terms};
+use podbay_core::place::{CpuSize, Terms};
 use podbay_core::pod::{MachinePhase, NamedPort, Pod, PublishedPort, Resource, SSH_PORT};
 use podbay_core::published::{
     AttachableStatus, AttachableType, Currency, PodStatus, ProviderType, Security, StockStatus, UsedBy,
 };
 use podbay_core::{PodId, Timestamp};
 use podbay_provider::Logs;
-use podbay_store::{Event, Page};
+use podbay_store::{Event, HostState, Page};
 use std::collections::HashMap;
 
 /// A pod as the published calls show it; `attached` has its disks, and may have other pods'.
@@ -120,10 +120,12 @@ pub(super) fn disk(app: &App, shown: &Shown) -> WireDisk {
 }
 
 /// The offer of disks, with what fits now.
-pub(super) fn disk_offer(app: &App, terms: &Terms, facts: &HostFacts, free: &Free) -> DiskAvailability {
-    let (disks, room) = (app.config.disks, free.disk_gb);
+pub(super) fn disk_offer(app: &App, terms: &Terms, hosts: &[HostState]) -> DiskAvailability {
+    let disks = app.config.disks;
+    // A disk is on one host.
+    let room = open(hosts).map(|(_, free)| free.disk_gb).max().unwrap_or(0);
     let most = disks.size_max_gb.min(room);
-    let held = if facts.disk_quota {
+    let held = if hosts.iter().all(|host| host.facts.disk_quota) {
         "held by the storage driver"
     } else {
         "agreed, and not enforced by the engine"

@@ -9,7 +9,7 @@ use podbay_core::disk::volume_name;
 use podbay_core::limits;
 use podbay_core::pod::{CallError, Desired, FailureCode, Learned, MachinePhase, Pod, Resource, Step};
 use podbay_core::published::GpuType;
-use podbay_provider::{Credentials, ImageRequest, MachineSpec, Mount, PullProgress, Stream};
+use podbay_provider::{Credentials, ImageRequest, MachineSpec, Mount, Provider, PullProgress, Stream};
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
 
@@ -19,7 +19,7 @@ const KEPT_CHARS: usize = 4000;
 
 /// Does `step` and says what it taught. An `Err` is a failure of ours (rows, files), not of the step.
 pub(super) async fn carry_out(app: &App, pod: &Pod, step: &Step, flight: &Flight) -> Result<Learned, Error> {
-    let provider = &app.provider;
+    let provider = &app.host(&pod.host)?.provider;
     Ok(match step {
         Step::Inspect => inspect(app, pod).await?,
         Step::EnsureImage => ensure_image(app, pod, flight).await?,
@@ -31,11 +31,11 @@ pub(super) async fn carry_out(app: &App, pod: &Pod, step: &Step, flight: &Flight
             let handle = handle(pod);
             Learned::Started(provider.machine_start(&handle).await.map(|()| handle))
         }
-        Step::Probe => probe(app, pod, flight).await,
+        Step::Probe => probe(app, provider.as_ref(), pod, flight).await,
         Step::Stop => Learned::Stopped(provider.machine_stop(&handle(pod), limits::STOP_GRACE).await),
         Step::Remove => {
             if pod.attempt_failed.is_some() || pod.failure.is_some() {
-                keep_log(app, pod).await;
+                keep_log(app, provider.as_ref(), pod).await;
             }
             if let Some(learned) = last_look(app, pod).await? {
                 return Ok(learned);
@@ -49,7 +49,7 @@ pub(super) async fn carry_out(app: &App, pod: &Pod, step: &Step, flight: &Flight
 /// Looks, and for a machine that is gone, ended or was restarted without a word also when it was last seen
 /// to run.
 async fn inspect(app: &App, pod: &Pod) -> Result<Learned, Error> {
-    let found = app.provider.machine_inspect(&pod.machine_name()).await;
+    let found = app.host(&pod.host)?.provider.machine_inspect(&pod.machine_name()).await;
     let has_gap = match found.as_ref().map(|fact| fact.as_ref().map(|fact| &fact.phase)) {
         Ok(None | Some(MachinePhase::Exited { at: None, .. })) => true,
         Ok(Some(phase)) => {
@@ -58,7 +58,7 @@ async fn inspect(app: &App, pod: &Pod) -> Result<Learned, Error> {
         Err(_) => false,
     };
     let last_seen = if (has_gap || pod.desired == Desired::Gone) && pod.ready_at.is_some() {
-        app.store.reader().await?.host_seen(&app.host).await?
+        app.store.reader().await?.host_seen(&pod.host).await?
     } else {
         None
     };
@@ -82,8 +82,8 @@ async fn last_look(app: &App, pod: &Pod) -> Result<Option<Learned>, Error> {
 
 /// Saves the last words of a machine that failed before it is cleared away: they are the reason
 /// that its owner looks for. What cannot be had does not hold the removal up.
-async fn keep_log(app: &App, pod: &Pod) {
-    let Ok(logs) = app.provider.machine_logs(&handle(pod), KEPT_LINES).await else { return };
+async fn keep_log(app: &App, provider: &dyn Provider, pod: &Pod) {
+    let Ok(logs) = provider.machine_logs(&handle(pod), KEPT_LINES).await else { return };
     let lines: Vec<&str> = logs.lines.iter().map(|line| line.text.as_str()).collect();
     let text: String = lines.join("\n").chars().take(KEPT_CHARS).collect();
     if text.is_empty() {
@@ -132,9 +132,10 @@ async fn ensure_image(app: &App, pod: &Pod, flight: &Flight) -> Result<Learned, 
         }
         std::future::pending::<()>().await;
     };
+    let provider = &app.host(&pod.host)?.provider;
     let fetch = async {
         let _permit = app.driver.fetches.acquire().await.ok();
-        app.provider.image_ensure(&request, &sink).await
+        provider.image_ensure(&request, &sink).await
     };
     let left = limits::PROVISIONING_MAX.saturating_sub(app.now().since(pod.created_at));
     Ok(tokio::select! {
@@ -224,14 +225,14 @@ async fn mounts(app: &App, pod: &Pod) -> Result<Vec<Mount>, Error> {
 }
 
 /// Looks for an SSH banner through the published address, for a little while.
-async fn probe(app: &App, pod: &Pod, flight: &Flight) -> Learned {
+async fn probe(app: &App, provider: &dyn Provider, pod: &Pod, flight: &Flight) -> Learned {
     let Some(port) = pod.placement.as_ref().and_then(|placement| placement.ssh_port()) else {
         return Learned::Probed(false);
     };
     let look = async {
         let mut wait = Duration::from_millis(2);
         loop {
-            if let Ok(stream) = app.provider.dial_published(app.config.advertised(), port).await
+            if let Ok(stream) = provider.dial_published(app.config.advertised(), port).await
                 && banner(stream).await
             {
                 return true;

@@ -2,7 +2,7 @@
 
 use super::lease::{self, Fence};
 use super::pass::Next;
-use crate::app::{App, Error};
+use crate::app::{App, Error, Host};
 use podbay_core::disk::{Decision, Disk, Effects, Learned, Step, learn, mark_unknown, plan};
 use podbay_core::pod::{UsageChange, View};
 use podbay_core::usage::UsageState;
@@ -32,20 +32,20 @@ pub(super) async fn steps(app: &App, id: &DiskId, mut view: View) -> Result<Next
             lease::doubt_claim(app, &Subject::from(id));
             continue;
         };
-        let learned = carry_out(app, &disk, step).await;
+        let learned = carry_out(app.host(&disk.host_id)?, &disk, step).await;
         record(app, id, version, learned).await?;
     }
 }
 
-async fn carry_out(app: &App, disk: &Disk, step: Step) -> Learned {
-    let name = disk.volume_name();
+async fn carry_out(host: &Host, disk: &Disk, step: Step) -> Learned {
+    let (name, provider) = (disk.volume_name(), &host.provider);
     match step {
-        Step::Inspect => Learned::Inspected(app.provider.volume_inspect(&name).await),
+        Step::Inspect => Learned::Inspected(provider.volume_inspect(&name).await),
         Step::Create => {
             let spec = VolumeSpec { disk_id: disk.id.clone(), name, size_gb: disk.size_gb };
-            Learned::Created(app.provider.volume_ensure(&spec).await)
+            Learned::Created(provider.volume_ensure(&spec).await)
         }
-        Step::Remove => Learned::Removed(app.provider.volume_remove(&name).await),
+        Step::Remove => Learned::Removed(provider.volume_remove(&name).await),
         Step::Fail(_) | Step::Finish => Learned::Decided(step),
     }
 }

@@ -109,13 +109,13 @@ async fn record(app: &App, id: &PodId, version: i64, learned: Learned) -> Result
     }
     let (now, id, range) = (app.now(), id.clone(), app.config.ports);
     let start = app.chance.port(range.first, range.last);
-    let (fence, host) = (Fence::of(app, &Subject::from(&id)), app.host.clone());
+    let fence = Fence::of(app, &Subject::from(&id));
     let recorded = app.store.write(move |tx| {
         Box::pin(async move {
             tx.pod_lock(&id).await?;
             let Some(mut pod) = tx.pod_get(&id).await? else { return Ok::<_, Error>(None) };
             if gives_up(&pod, &learned)
-                && (pod.desired == Desired::Gone || tx.host_silence(&host).await?.is_none())
+                && (pod.desired == Desired::Gone || tx.host_silence(&pod.host).await?.is_none())
             {
                 // It has been deleted, or the host has answered, meanwhile.
                 return Ok(None);

@@ -5,7 +5,8 @@
 //! database was never told (an older backup of it, perhaps): it is told of, and left alone.
 
 use super::silence;
-use crate::app::{App, Error};
+use crate::app::{App, Error, Host};
+use futures_util::future::join_all;
 use podbay_core::disk::{self, Disk};
 use podbay_core::mutation::{self, Mutation};
 use podbay_core::pod::{Decision, MachinePhase, Pod, Resource, View, plan};
@@ -28,48 +29,69 @@ pub struct Found {
     pub trouble: Option<String>,
 }
 
-/// Compares once.
+impl Found {
+    fn add(&mut self, other: Self) {
+        self.suspects.extend(other.suspects);
+        self.young.extend(other.young);
+        self.removed.extend(other.removed);
+        self.strays.extend(other.strays);
+        self.trouble = self.trouble.take().or(other.trouble);
+    }
+}
+
+/// Compares once, on all hosts at a time: one that does not answer holds no other up.
 pub async fn sweep(app: &App) -> Found {
     let mut found = Found::default();
+    for one in join_all(app.hosts.iter().map(|host| sweep_host(app, host))).await {
+        found.add(one);
+    }
+    found
+}
+
+async fn sweep_host(app: &App, host: &Host) -> Found {
+    let mut found = Found::default();
     // A look that got no answer has taken long enough.
-    if machines(app, &mut found).await
-        && let Err(error) = volumes(app, &mut found).await
+    if machines(app, host, &mut found).await
+        && let Err(error) = volumes(app, host, &mut found).await
     {
         found.trouble = Some(error);
+    }
+    if app.hosts.are_several() {
+        found.trouble = found.trouble.map(|trouble| format!("{}: {trouble}", host.id));
     }
     found
 }
 
 /// Whether the engine has answered.
-async fn machines(app: &App, found: &mut Found) -> bool {
+async fn machines(app: &App, host: &Host, found: &mut Found) -> bool {
     let looked_at = app.now();
     // Before the list, or one that is ended meanwhile would be judged by a look from before.
-    let forced = match forced(app).await {
+    let forced = match forced(app, host).await {
         Ok(forced) => forced,
         Err(error) => {
             found.trouble = Some(error.to_string());
             return true;
         }
     };
-    let machines = match app.provider.machine_list().await {
+    let machines = match host.provider.machine_list().await {
         Ok(machines) => machines,
         Err(error) => {
             found.trouble = Some(error.to_string());
             // One that answers, and cannot list, is in trouble and not away.
-            if app.provider.ping().await.is_ok() {
-                silence::broken(app);
+            if host.provider.ping().await.is_ok() {
+                silence::broken(app, host);
                 return true;
             }
-            if let Err(trouble) = silence::missed(app, &error.to_string()).await {
+            if let Err(trouble) = silence::missed(app, host, &error.to_string()).await {
                 found.trouble = Some(trouble.to_string());
             }
             return false;
         }
     };
-    silence::broken(app);
+    silence::broken(app, host);
     // Rows are read after the list: a machine in the list of a pod whose row is not yet there
     // cannot exist, because rows come first.
-    let pods = match rows(app).await {
+    let pods = match rows(app, host).await {
         Ok(pods) => pods,
         Err(error) => {
             found.trouble = Some(error.to_string());
@@ -97,7 +119,7 @@ async fn machines(app: &App, found: &mut Found) -> bool {
     }
     // While one is missing the stamp stays: it is what that one's bill may end at.
     let all_seen = running > 0 && missing == 0;
-    if let Err(error) = answered(app, looked_at, all_seen).await {
+    if let Err(error) = answered(app, host, looked_at, all_seen).await {
         found.trouble = Some(error.to_string());
     }
     for (pod, at) in forced {
@@ -106,12 +128,17 @@ async fn machines(app: &App, found: &mut Found) -> bool {
         }
     }
     let unknown = machines.iter().filter(|machine| !known.contains(&machine.name));
-    orphans(app, unknown, found).await;
+    orphans(app, host, unknown, found).await;
     true
 }
 
 /// Removes the machines that no row names, but those that it is not for this database to judge.
-async fn orphans(app: &App, machines: impl Iterator<Item = &ListedMachine>, found: &mut Found) {
+async fn orphans<'m>(
+    app: &App,
+    host: &Host,
+    machines: impl Iterator<Item = &'m ListedMachine>,
+    found: &mut Found,
+) {
     let now = app.now();
     for machine in machines {
         if now.since(machine.created_at) < limits::ORPHAN_GRACE {
@@ -130,7 +157,7 @@ async fn orphans(app: &App, machines: impl Iterator<Item = &ListedMachine>, foun
                 continue;
             }
         }
-        match app.provider.machine_remove(&machine.fact.handle).await {
+        match host.provider.machine_remove(&machine.fact.handle).await {
             Ok(()) => {
                 tracing::warn!(machine = machine.name, "removed a machine that no row knows");
                 found.removed.push(machine.name.clone());
@@ -154,11 +181,11 @@ async fn is_stray(app: &App, machine: &ListedMachine) -> Result<bool, podbay_sto
     Ok(row.is_none() || in_span)
 }
 
-async fn volumes(app: &App, found: &mut Found) -> Result<(), String> {
-    let volumes = app.provider.volume_list().await.map_err(|error| error.to_string())?;
+async fn volumes(app: &App, host: &Host, found: &mut Found) -> Result<(), String> {
+    let volumes = host.provider.volume_list().await.map_err(|error| error.to_string())?;
     let mut tx = app.store.reader().await.map_err(|error| error.to_string())?;
     // Rows after the list, as above.
-    let disks = tx.disk_list_on_host(&app.host).await.map_err(|error| error.to_string())?;
+    let disks = tx.disk_list_on_host(&host.id).await.map_err(|error| error.to_string())?;
     let by_name: HashMap<&str, &ListedVolume> =
         volumes.iter().map(|volume| (volume.name.as_str(), volume)).collect();
     for disk in &disks {
@@ -178,7 +205,7 @@ async fn volumes(app: &App, found: &mut Found) -> Result<(), String> {
             None => None,
         };
         if row.is_some_and(|disk| disk.terminated_at.is_some() && disk.volume_name() == volume.name) {
-            app.provider.volume_remove(&volume.name).await.map_err(|error| error.to_string())?;
+            host.provider.volume_remove(&volume.name).await.map_err(|error| error.to_string())?;
             tracing::warn!(volume = volume.name, "removed the volume of a deleted disk");
             found.removed.push(volume.name.clone());
         } else {
@@ -206,12 +233,12 @@ fn volume_differs(disk: &Disk, is_there: bool) -> bool {
 }
 
 /// Writes that the engine has answered, and whether it showed all that is to run.
-async fn answered(app: &App, at: Timestamp, all_seen: bool) -> Result<(), Error> {
-    let host = app.host.clone();
+async fn answered(app: &App, host: &Host, at: Timestamp, all_seen: bool) -> Result<(), Error> {
+    let (host, engine) = (host.id.clone(), host.engine.clone());
     let written = app.store.write(move |tx| {
         Box::pin(async move {
             tx.host_answered_put(&host, at).await?;
-            silence::over(&host, tx, at).await?;
+            silence::over(&host, &engine, tx, at).await?;
             if all_seen {
                 tx.host_seen_put(&host, at).await?;
             }
@@ -221,8 +248,8 @@ async fn answered(app: &App, at: Timestamp, all_seen: bool) -> Result<(), Error>
     written.await
 }
 
-async fn forced(app: &App) -> Result<Vec<(PodId, Timestamp)>, podbay_store::StoreError> {
-    app.store.reader().await?.forced_end_list(&app.host).await
+async fn forced(app: &App, host: &Host) -> Result<Vec<(PodId, Timestamp)>, podbay_store::StoreError> {
+    app.store.reader().await?.forced_end_list(&host.id).await
 }
 
 /// Gives back what a pod held that was ended by force, once the host shows that nothing of it is left. A
@@ -255,8 +282,8 @@ fn is_running(pod: &Pod) -> bool {
     matches!(&pod.machine, Resource::Present(machine) if matches!(machine.phase, MachinePhase::Running { .. }))
 }
 
-async fn rows(app: &App) -> Result<Vec<Pod>, podbay_store::StoreError> {
-    let host = app.host.clone();
+async fn rows(app: &App, host: &Host) -> Result<Vec<Pod>, podbay_store::StoreError> {
+    let host = host.id.clone();
     app.store.snapshot(move |tx| Box::pin(async move { tx.pod_list_on_host(&host).await })).await
 }
 

@@ -1,18 +1,19 @@
 //! The auditor: compares rows, engine and usage, both ways, by the same invariants that the simulator
 //! holds the server to (`podbay_core::audit`). It only tells; repairs are the reconciler's own steps.
 
-use crate::app::{App, Error};
+use crate::app::{App, Error, Host};
 use crate::reconcile::Lease;
+use futures_util::future::join_all;
 use podbay_core::audit::{self, Finding, Sight};
-use podbay_core::{Timestamp, limits};
-use std::collections::BTreeSet;
+use podbay_core::{HostId, Timestamp, limits};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// What earlier audits have seen.
 #[derive(Default)]
 pub struct Memory {
     /// Differences between rows and engine that one look has found: they may be on their way.
-    suspected: BTreeSet<Finding>,
+    suspected: BTreeMap<HostId, BTreeSet<Finding>>,
     /// What stands in the events, and has not been told to be over.
     told: BTreeSet<Finding>,
     audits: u64,
@@ -46,7 +47,7 @@ pub struct Audit {
     pub findings: BTreeSet<Finding>,
     /// How many audits there were since the server's start, this one included.
     pub count: u64,
-    /// Why the engine could not be looked at; then only the rows were judged.
+    /// Why an engine could not be looked at; then only the rows were judged.
     pub trouble: Option<String>,
 }
 
@@ -92,21 +93,27 @@ fn last(app: &App) -> Option<Audit> {
 }
 
 async fn audit_in_turn(app: &App) -> Result<Audit, Error> {
-    // The engine before the rows: a machine that is seen has its row by then.
-    let sight = sight(app).await;
+    // The engines before the rows: a machine that is seen has its row by then.
+    let sights = join_all(app.hosts.iter().map(|host| async { (&host.id, sight(host).await) })).await;
     let at = app.now();
     let books = app.store.snapshot(|tx| Box::pin(tx.books())).await?;
     let mut findings: BTreeSet<Finding> = audit::books(&books).into_iter().collect();
     findings.extend(audit::deadlines(&books, at));
-    let (trouble, seen) = match sight {
-        Ok(sight) => (None, audit::between(&books, &sight).into_iter().collect()),
-        Err(error) => (Some(error), BTreeSet::new()),
-    };
+    let mut trouble = None;
+    let mut seen: BTreeMap<HostId, BTreeSet<Finding>> = BTreeMap::new();
+    for (host, sight) in sights {
+        match sight {
+            Ok(sight) => {
+                seen.insert(host.clone(), audit::between(&books, host, &sight).into_iter().collect());
+            }
+            Err(error) => trouble = Some(error),
+        }
+    }
     let (new, over, count) = {
         let mut memory = app.audit.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        findings.extend(seen.intersection(&memory.suspected).cloned());
-        if trouble.is_none() {
-            memory.suspected = seen;
+        for (host, seen) in seen {
+            let before = memory.suspected.insert(host, seen.clone()).unwrap_or_default();
+            findings.extend(seen.intersection(&before).cloned());
         }
         memory.audits += 1;
         let new: Vec<Finding> = findings.difference(&memory.told).cloned().collect();
@@ -120,9 +127,9 @@ async fn audit_in_turn(app: &App) -> Result<Audit, Error> {
     Ok(audit)
 }
 
-async fn sight(app: &App) -> Result<Sight, String> {
-    let machines = app.provider.machine_list().await.map_err(|error| error.to_string())?;
-    let volumes = app.provider.volume_list().await.map_err(|error| error.to_string())?;
+async fn sight(host: &Host) -> Result<Sight, String> {
+    let machines = host.provider.machine_list().await.map_err(|error| error.to_string())?;
+    let volumes = host.provider.volume_list().await.map_err(|error| error.to_string())?;
     Ok(Sight {
         machines: machines.into_iter().map(|machine| (machine.name, machine.fact.phase)).collect(),
         volumes: volumes.into_iter().map(|volume| volume.name).collect(),

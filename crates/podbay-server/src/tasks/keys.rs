@@ -115,8 +115,13 @@ async fn serve(app: &App, pods: &[Door]) -> Vec<Result<(), Error>> {
                 continue;
             }
             let name = machine_name(&pods[nth].id, pods[nth].attempt);
-            let put = app.provider.files_put(&name, std::slice::from_ref(&file)).await;
-            served[nth] = put.map_err(|error| Error::Unavailable(error.to_string()));
+            served[nth] = match app.host(&pods[nth].host) {
+                Ok(host) => {
+                    let put = host.provider.files_put(&name, std::slice::from_ref(&file)).await;
+                    put.map_err(|error| Error::Unavailable(error.to_string()))
+                }
+                Err(unknown) => Err(unknown),
+            };
             written[nth] = Some(file);
             is_done = false;
         }

@@ -6,7 +6,7 @@ use podbay_core::audit::{self, Books, Finding, Sight};
 use podbay_core::pod::{Desired, FailureCode, Pod, Resource};
 use podbay_core::published::PodStatus;
 use podbay_core::usage::{Interval, total};
-use podbay_core::{Micros, PodId, Timestamp};
+use podbay_core::{HostId, Micros, PodId, Timestamp};
 use podbay_provider::fake::Machine;
 use podbay_store::{Event, StoreError};
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,7 +46,7 @@ fn told(findings: &[Finding]) -> Result<(), String> {
 
 impl Run {
     /// The books, read again only after a write: most of the moves of a quiet world write nothing.
-    async fn books(&mut self) -> Result<Arc<Books>, String> {
+    pub(super) async fn books(&mut self) -> Result<Arc<Books>, String> {
         let version = self.server.app.store.version();
         if let Some((of, books)) = &self.kept
             && *of == version
@@ -63,8 +63,10 @@ impl Run {
     /// Every row and every machine, against the invariants.
     pub(super) async fn check(&mut self) -> Result<(), String> {
         self.summary.checks += 1;
-        if let Some(violation) = self.server.world.violations().first() {
-            return Err(format!("A1: {violation}"));
+        for (host, world) in &self.server.worlds {
+            if let Some(violation) = world.violations().first() {
+                return Err(format!("A1: {host}: {violation}"));
+            }
         }
         let books = self.books().await?;
         told(&audit::books(&books))?;
@@ -90,15 +92,18 @@ impl Run {
 
     /// How many pods that were ended by force still hold what they held.
     pub(super) async fn forced(&self) -> Result<usize, String> {
-        let mut tx = self.server.app.store.reader().await.map_err(rows)?;
-        Ok(tx.forced_end_list(&self.server.app.host).await.map_err(rows)?.len())
+        let (mut tx, mut count) = (self.server.app.store.reader().await.map_err(rows)?, 0);
+        for (host, _) in &self.server.worlds {
+            count += tx.forced_end_list(host).await.map_err(rows)?.len();
+        }
+        Ok(count)
     }
 
     /// What a pod that was ended by force had is not given to others while its machine may run.
     fn check_forced(&self, books: &Books) -> Result<(), String> {
         let held: BTreeSet<&str> = books.held.iter().map(|(owner, _, _)| owner.as_str()).collect();
-        let world = self.server.world.machines();
-        for machine in world.iter().filter(|machine| machine.is_running() && !machine.late) {
+        let machines = self.server.worlds.iter().flat_map(|(_, world)| world.machines());
+        for machine in machines.filter(|machine| machine.is_running() && !machine.late) {
             let owner = machine.spec.pod_id.as_str();
             if self.book.ended.contains_key(owner) && !held.contains(owner) {
                 return Err(format!("A2: {owner} has ended, holds nothing, and {} runs", machine.spec.name));
@@ -108,7 +113,11 @@ impl Run {
     }
 
     fn check_live(&mut self, pod: &Pod) -> Result<(), String> {
-        let (id, name, world) = (pod.id.to_string(), pod.machine_name(), &self.server.world);
+        let (id, name, world) = (pod.id.to_string(), pod.machine_name(), self.server.world_of(&pod.host));
+        let mut elsewhere = self.server.worlds.iter().filter(|(host, _)| *host != pod.host);
+        if let Some((host, _)) = elsewhere.find(|(_, world)| world.made(&pod.id) > 0) {
+            return Err(format!("A1: {id} is placed on {}, and was given a machine on {host}", pod.host));
+        }
         if pod.ready_at.is_some() && self.book.ready.insert(id.clone()) && !world.has_greeted(&name) {
             return Err(format!("W2: {id} is ready, and nobody has seen its SSH"));
         }
@@ -146,7 +155,7 @@ impl Run {
         if !self.book.never.contains(id.as_str()) {
             return Ok(());
         }
-        match self.server.world.made(id) {
+        match self.server.worlds.iter().map(|(_, world)| world.made(id)).sum() {
             0 => Ok(()),
             _ => Err(format!("P8: {id} was given a machine after its delete")),
         }
@@ -157,10 +166,10 @@ impl Run {
         let mut tx = self.server.app.store.reader().await.map_err(rows)?;
         let pod = tx.pod_get(&id).await.map_err(rows)?;
         let pod = pod.ok_or_else(|| format!("P2: the accepted pod {id} has no row"))?;
-        let left = self.server.world.machines_of(&id);
+        let left: Vec<_> = self.server.worlds.iter().flat_map(|(_, world)| world.machines_of(&id)).collect();
         // What an engine had in its queue, or a server that stood still, may land late: the sweep has it. The
         // same is true of what nobody could ask about.
-        let by_force = tx.forced_end_list(&self.server.app.host).await.map_err(rows)?;
+        let by_force = tx.forced_end_list(&pod.host).await.map_err(rows)?;
         if left.iter().any(|machine| !machine.late) && by_force.iter().all(|(forced, _)| *forced != id) {
             return Err(format!("P3: {id} is {} and has machines: {left:?}", pod.status()));
         }
@@ -197,10 +206,8 @@ impl Run {
         if let Some(pair) = intervals.windows(2).find(|pair| pair[0].ended_at > Some(pair[1].started_at)) {
             return Err(format!("B1: intervals of {id} overlap: {pair:?}"));
         }
-        let (runs, vanished) = (
-            self.server.world.runs(&pod.machine_name()),
-            self.server.world.has_vanished(&pod.machine_name()),
-        );
+        let (world, name) = (self.server.world_of(&pod.host), pod.machine_name());
+        let (runs, vanished) = (world.runs(&name), world.has_vanished(&name));
         let deleted = events.iter().find(|event| event.kind == "pod.delete_requested").map(|event| event.at);
         for interval in intervals {
             let (start, end) = (interval.started_at, interval.ended_at.unwrap_or(interval.started_at));
@@ -239,28 +246,28 @@ impl Run {
     }
 
     /// Why things are not as they are wanted.
-    pub(super) async fn restless(&mut self, is_lost: bool) -> Result<Option<String>, String> {
+    pub(super) async fn restless(&mut self, lost: &[HostId]) -> Result<Option<String>, String> {
         let books = self.books().await?;
         for pod in &books.pods {
-            if let Some(why) = restless(pod, is_lost, self.server.gives_up()) {
+            if let Some(why) = restless(pod, lost.contains(&pod.host), self.server.gives_up()) {
                 return Ok(Some(format!("{}: {why}", pod.id)));
             }
         }
-        if is_lost {
-            // What is left there is removed when it returns.
-            return Ok(None);
-        }
-        if let Some(why) = self.restless_disks(&books) {
+        if let Some(why) = self.restless_disks(&books, lost) {
             return Ok(Some(why));
         }
-        let machines = self.server.world.machines().into_iter();
-        let volumes = self.server.world.volumes().into_iter();
-        let sight = Sight {
-            machines: machines.map(|machine| (machine.spec.name.clone(), machine.phase)).collect(),
-            volumes: volumes.map(|volume| volume.spec.name).collect(),
-        };
-        let found = audit::between(&books, &sight);
-        Ok(found.first().map(|found| format!("{}: {}: {}", found.invariant, found.of, found.text)))
+        // What is left on a lost one is removed when it returns.
+        for (host, world) in self.server.worlds.iter().filter(|(host, _)| !lost.contains(host)) {
+            let (machines, volumes) = (world.machines().into_iter(), world.volumes().into_iter());
+            let sight = Sight {
+                machines: machines.map(|machine| (machine.spec.name.clone(), machine.phase)).collect(),
+                volumes: volumes.map(|volume| volume.spec.name).collect(),
+            };
+            if let Some(found) = audit::between(&books, host, &sight).first() {
+                return Ok(Some(format!("{}: {}: {}", found.invariant, found.of, found.text)));
+            }
+        }
+        Ok(None)
     }
 }
 

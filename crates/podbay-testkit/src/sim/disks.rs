@@ -2,9 +2,10 @@
 
 use super::Run;
 use crate::TestServer;
-use podbay_core::DiskId;
 use podbay_core::audit::Books;
+use podbay_core::disk::Disk;
 use podbay_core::published::PodStatus;
+use podbay_core::{DiskId, HostId};
 use std::collections::BTreeSet;
 
 impl Run {
@@ -48,7 +49,8 @@ impl Run {
         for disk in &books.disks {
             let born = self.disks.entry(disk.id.to_string()).or_insert(None);
             if disk.status() == PodStatus::Active {
-                let volume = self.server.world.volume(&disk.volume_name()).map(|volume| volume.born);
+                let volume =
+                    self.server.world_of(&disk.host_id).volume(&disk.volume_name()).map(|volume| volume.born);
                 let first = *born.get_or_insert(volume.unwrap_or(0));
                 if volume != Some(first) {
                     return Err(format!("D1: the data of {} was {first} and is {volume:?}", disk.id));
@@ -67,9 +69,10 @@ impl Run {
     }
 
     /// Why the disks are not as they are wanted.
-    pub(super) fn restless_disks(&self, books: &Books) -> Option<String> {
-        let between =
-            |disk: &&podbay_core::disk::Disk| !matches!(disk.status(), PodStatus::Active | PodStatus::Error);
+    pub(super) fn restless_disks(&self, books: &Books, lost: &[HostId]) -> Option<String> {
+        let between = |disk: &&Disk| {
+            !lost.contains(&disk.host_id) && !matches!(disk.status(), PodStatus::Active | PodStatus::Error)
+        };
         books.disks.iter().find(between).map(|disk| format!("the disk {} is {}", disk.id, disk.status()))
     }
 }

@@ -26,9 +26,11 @@ pub use points::{Points, Trouble};
 use crate::{Client, TestServer};
 use check::Watchbook;
 use draw::Draw;
-use podbay_core::Timestamp;
 use podbay_core::audit::Books;
 use podbay_core::mutation::{self, Mutation};
+use podbay_core::place::{GpuFact, HostFacts};
+use podbay_core::published::{GpuType, Socket};
+use podbay_core::{HostId, Timestamp};
 use podbay_provider::fake::Swarm;
 use podbay_server::config::WhenLost;
 use servers::Servers;
@@ -44,6 +46,8 @@ const MOVES: u64 = 80;
 const REST_MAX: Duration = Duration::from_secs(2 * 3600);
 /// Between two sweeps of the second phase.
 const SWEEP: Duration = Duration::from_secs(15);
+/// Calls to one world are fewer than this many bits count.
+const CALL_BITS: u32 = 48;
 /// Purposes of draws beside the moves, whose purpose is their number.
 const FOR_SCENE: u64 = u64::MAX;
 const FOR_TROUBLE: u64 = u64::MAX - 1;
@@ -53,8 +57,13 @@ const FOR_TROUBLE: u64 = u64::MAX - 1;
 pub struct Without {
     /// Moves, by number.
     pub moves: BTreeSet<u64>,
-    /// Faults of the world, by the number of their call.
+    /// Faults of the worlds, by the number of their call; see [`numbered`].
     pub faults: BTreeSet<u64>,
+}
+
+/// The number of a call among those of all worlds.
+fn numbered(world: usize, call: u64) -> u64 {
+    (world as u64) << CALL_BITS | call
 }
 
 /// What a run met.
@@ -62,6 +71,8 @@ pub struct Without {
 pub struct Summary {
     /// Runs.
     pub seeds: u64,
+    /// Hosts in all of them.
+    pub hosts: u64,
     /// Pods that were accepted.
     pub pods: u64,
     /// Pods of which everything was over and checked at the end.
@@ -76,6 +87,7 @@ impl Summary {
     /// Adds another run.
     pub fn add(&mut self, other: &Self) {
         self.seeds += other.seeds;
+        self.hosts += other.hosts;
         self.pods += other.pods;
         self.lifetimes += other.lifetimes;
         self.checks += other.checks;
@@ -95,8 +107,11 @@ impl std::fmt::Display for Summary {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let faults: Vec<String> = self.faults.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
         let (seeds, pods, over, checks) = (self.seeds, self.pods, self.lifetimes, self.checks);
-        let faults = faults.join(", ");
-        write!(f, "{seeds} seeds, {pods} pods, {over} of them to their end; faults: {faults}; ")?;
+        let (hosts, faults) = (self.hosts, faults.join(", "));
+        write!(
+            f,
+            "{seeds} seeds, {hosts} hosts, {pods} pods, {over} of them to their end; faults: {faults}; "
+        )?;
         write!(f, "{checks} checks of all invariants, violations 0")
     }
 }
@@ -145,8 +160,10 @@ struct Scene {
     servers: u64,
     /// They know of each other, and share the work by leases.
     has_leases: bool,
-    /// The host does not come back by itself.
-    is_lost: bool,
+    /// What each host has.
+    hosts: Vec<HostFacts>,
+    /// Hosts, by their number, that do not come back by themselves.
+    lost: Vec<usize>,
     /// All that is on a lost host is ended by force before it comes back after all.
     is_forced: bool,
     /// The owner gives up a host after so many minutes.
@@ -163,7 +180,44 @@ impl Scene {
         let (swarm, servers) = (Swarm::drawn(seed), servers + more);
         let (is_forced, patience) = (draw.below(2) == 0, 2 + draw.below(12) as u32);
         let gives_up = (draw.below(2) == 0).then_some(patience);
-        Self { swarm, trouble, clock_jumps, servers, has_leases, is_lost, is_forced, gives_up }
+        let hosts = Self::hosts(&mut draw);
+        let lost = match (is_lost, draw.below(2)) {
+            (true, 0) => (0..hosts.len()).collect(),
+            (true, _) => vec![draw.below(hosts.len() as u64) as usize],
+            _ => Vec::new(),
+        };
+        Self { swarm, trouble, clock_jumps, servers, has_leases, hosts, lost, is_forced, gives_up }
+    }
+
+    /// One that has room for all, or up to fifty small ones, some with GPUs.
+    fn hosts(draw: &mut Draw) -> Vec<HostFacts> {
+        let count = match draw.below(16) {
+            0..=7 => return vec![crate::facts()],
+            8..=13 => 2 + draw.below(3),
+            14 => 5 + draw.below(8),
+            _ => 13 + draw.below(38),
+        };
+        let gpu = |host, index| GpuFact {
+            uuid: format!("GPU-{host}-{index}"),
+            index,
+            gpu_type: GpuType::H100,
+            memory_gb: 80,
+            socket: Socket::Sxm5,
+        };
+        let mut host = |number| HostFacts {
+            vcpus: 1 + draw.below(12) as u32,
+            memory_gb: 4 + draw.below(60) as u32,
+            disk_gb: 20 + draw.below(400) as u32,
+            gpus: (0..draw.one_of([0, 1, 2, 4, 8])).map(|index| gpu(number, index)).collect(),
+            ..crate::facts()
+        };
+        (0..count).map(&mut host).collect()
+    }
+
+    /// Faults of a world; each has its own.
+    fn swarm_of(&self, world: usize) -> Swarm {
+        let seed = self.swarm.seed ^ (world as u64).wrapping_mul(0xA076_1D64_78BD_642F);
+        Swarm { seed, ..self.swarm }
     }
 }
 
@@ -201,13 +255,17 @@ pub async fn run(seed: u64) -> Result<Summary, Box<Violation>> {
 /// As [`run`].
 pub async fn run_without(seed: u64, without: &Without) -> Result<Summary, Box<Violation>> {
     let scene = Scene::drawn(seed);
-    let server = TestServer::with(|config| {
+    let configure = |config: &mut podbay_server::Config| {
         if let Some(minutes) = scene.gives_up {
             (config.engine.when_lost, config.engine.lost_after_minutes) = (WhenLost::Fail, minutes);
         }
-    })
-    .await;
-    server.world.swarm_without(scene.swarm, without.faults.clone());
+    };
+    let server = TestServer::on_hosts(scene.hosts.clone(), configure, |_| {}).await;
+    for (nth, (_, world)) in server.worlds.iter().enumerate() {
+        let left_out = without.faults.range(numbered(nth, 0)..numbered(nth + 1, 0));
+        let left_out = left_out.map(|number| number - numbered(nth, 0)).collect();
+        world.swarm_without(scene.swarm_of(nth), left_out);
+    }
     let servers = Servers::start(&server, &scene, seed).await;
     let mut run = Run {
         latest: server.clock.now(),
@@ -230,12 +288,16 @@ pub async fn run_without(seed: u64, without: &Without) -> Result<Summary, Box<Vi
     run.summary.seeds = 1;
     run.summary.pods = run.pods.len() as u64;
     run.summary.lifetimes = run.book.ended_count();
-    let met = run.server.world.swarm_met();
+    let mut met = Vec::new();
+    for (nth, (_, world)) in run.server.worlds.iter().enumerate() {
+        met.extend(world.swarm_met().into_iter().map(|(call, on, fault)| (numbered(nth, call), on, fault)));
+    }
+    run.summary.hosts = run.server.worlds.len() as u64;
     for (_, _, fault) in &met {
         let kind = format!("{fault:?}");
         run.summary.met(kind.split([' ', '(']).next().unwrap_or_default(), 1);
     }
-    // The world's own complaints are part of the invariants, and told with the seed.
+    // The worlds' own complaints are part of the invariants, and told with the seed.
     run.server.forgive();
     found.map(|()| run.summary).map_err(|what| {
         let faults = met.into_iter().map(|(number, call, fault)| (number, format!("{call:?}: {fault:?}")));
@@ -339,24 +401,24 @@ impl Run {
         self.summary.met("WriteRefused", refused);
         self.summary.met("WriteAnswerLost", lost);
         self.servers.end();
-        self.server.world.calm();
-        if scene.is_lost {
-            self.summary.met("HostLost", 1);
-            self.server.world.host_gone(Timestamp::from_millis(i64::MAX));
-        }
+        self.server.worlds.iter().for_each(|(_, world)| world.calm());
+        let lost = scene.lost.iter().map(|nth| &self.server.worlds[*nth]);
+        lost.clone().for_each(|(_, world)| world.host_gone(Timestamp::from_millis(i64::MAX)));
+        let lost: Vec<HostId> = lost.map(|(id, _)| id.clone()).collect();
+        self.summary.met("HostLost", lost.len() as u64);
         // With leases, those of the dead have to run out.
         self.server.share = self.servers.share();
         self.server.restart().await;
         // A store that was opened again counts from the beginning.
         self.kept = None;
-        self.come_to_rest(scene.is_lost).await?;
-        if scene.is_lost {
+        self.come_to_rest(&lost).await?;
+        if !lost.is_empty() {
             if scene.is_forced {
-                self.force().await?;
+                self.force(&lost).await?;
             }
-            // It comes back after all.
-            self.server.world.calm();
-            self.come_to_rest(false).await?;
+            // They come back after all.
+            self.server.worlds.iter().for_each(|(_, world)| world.calm());
+            self.come_to_rest(&[]).await?;
         }
         self.settle_forced().await?;
         self.clear().await?;
@@ -367,13 +429,13 @@ impl Run {
         self.latest.max(self.server.clock.now()).plus(REST_MAX)
     }
 
-    async fn come_to_rest(&mut self, is_lost: bool) -> Result<(), String> {
+    async fn come_to_rest(&mut self, lost: &[HostId]) -> Result<(), String> {
         let end = self.rest_end();
         loop {
             self.server.advance(SWEEP).await;
             self.server.sweep().await;
             self.check().await?;
-            match self.restless(is_lost).await? {
+            match self.restless(lost).await? {
                 None => return Ok(()),
                 Some(why) if self.server.clock.now() > end => return Err(format!("L1: {why}")),
                 Some(_) => {}
@@ -403,9 +465,11 @@ impl Run {
             self.server.advance(SWEEP).await;
             self.server.sweep().await;
             self.check().await?;
-            let world = &self.server.world;
-            let (machines, volumes) = (world.machines(), world.volumes());
-            if machines.is_empty() && volumes.is_empty() && world.next_due().is_none() {
+            let worlds = self.server.worlds.iter().map(|(_, world)| world);
+            let machines: Vec<_> = worlds.clone().flat_map(|world| world.machines()).collect();
+            let volumes: Vec<_> = worlds.clone().flat_map(|world| world.volumes()).collect();
+            let is_over = worlds.clone().all(|world| world.next_due().is_none());
+            if machines.is_empty() && volumes.is_empty() && is_over {
                 break;
             }
             if self.server.clock.now() > end {

@@ -3,7 +3,7 @@
 use super::Run;
 use crate::{Reply, TestServer};
 use axum::http::StatusCode;
-use podbay_core::{PodId, limits};
+use podbay_core::{HostId, PodId, limits};
 use serde_json::json;
 use std::pin::Pin;
 
@@ -13,8 +13,26 @@ fn is_trouble(status: StatusCode) -> bool {
 }
 
 impl Run {
-    pub(super) async fn create(&mut self) -> Result<String, String> {
+    /// Where there are several hosts, also of GPUs.
+    fn order(&mut self) -> serde_json::Value {
         let mut order = TestServer::order();
+        if self.server.worlds.len() > 1 {
+            let pod = &mut order["pod"];
+            match self.draw.below(4) {
+                0 => {}
+                1 => pod["cloudId"] = "cpu-4x16".into(),
+                more => {
+                    let count = 1 << (more - 2 + self.draw.below(2));
+                    (pod["cloudId"], pod["gpuCount"]) = (format!("h100-80gb-x{count}").into(), count.into());
+                    (pod["gpuType"], pod["socket"]) = ("H100_80GB".into(), "SXM5".into());
+                }
+            }
+        }
+        order
+    }
+
+    pub(super) async fn create(&mut self) -> Result<String, String> {
+        let mut order = self.order();
         order["pod"]["autoRestart"] = (self.draw.below(3) == 0).into();
         if let Some(disk) = self.pick_disk().filter(|_| self.draw.below(2) == 0) {
             order["disks"] = json!([disk]);
@@ -27,7 +45,7 @@ impl Run {
                 self.pods.insert(id);
                 Ok(told)
             }
-            // 422: somebody else's disk, or one that is gone.
+            // 422: somebody else's disk, one that is gone, or an offer that no host has.
             409 | 422 | 503 => Ok(format!("create refused: {}", reply.json)),
             _ => Err(format!("W: a create was answered {}: {}", reply.status, reply.json)),
         }
@@ -64,15 +82,18 @@ impl Run {
         Ok(format!("server {nth} looks {looks} times"))
     }
 
-    /// The host is lost, and the owner ends all that was on it: that does not wait for the host.
-    pub(super) async fn force(&mut self) -> Result<(), String> {
+    /// Hosts are lost, and the owner ends all that was on them: that does not wait for the hosts.
+    pub(super) async fn force(&mut self, lost: &[HostId]) -> Result<(), String> {
         // One that has never answered is silent only once it was looked at for so long.
         let end = self.server.clock.now().plus(limits::HOST_SILENT_AFTER + 2 * limits::SWEEP_EVERY);
         while self.server.clock.now() < end {
             self.server.advance(limits::SWEEP_EVERY).await;
             self.server.sweep().await;
         }
-        for id in self.pods.clone() {
+        let there = |pod: &&podbay_core::pod::Pod| lost.contains(&pod.host);
+        let ids: Vec<String> =
+            self.books().await?.pods.iter().filter(there).map(|pod| pod.id.to_string()).collect();
+        for id in ids {
             let reply = self.server.owner().await.delete(&format!("/api/v1/pods/{id}?force=true")).await;
             if !matches!(reply.status.as_u16(), 200 | 404) {
                 return Err(format!("P6: {id} was not ended by force: {}", reply.json));
@@ -166,9 +187,10 @@ impl Run {
         let Some(id) = self.pick() else { return Ok("nothing to end".into()) };
         let times = 1 + self.draw.below(9);
         for _ in 0..times {
-            let machines = self.server.world.machines_of(&PodId::from_stored(id.clone()));
-            for machine in machines {
-                self.server.world.machine_end(&machine.spec.name, 1, false);
+            for (_, world) in &self.server.worlds {
+                for machine in world.machines_of(&PodId::from_stored(id.clone())) {
+                    world.machine_end(&machine.spec.name, 1, false);
+                }
             }
             self.servers.sweep(&mut self.draw).await;
             self.server.clock.advance(limits::BACKOFF_MAX);

@@ -16,7 +16,7 @@ async fn active(server: &TestServer) -> (Client, String) {
 
 async fn free(server: &TestServer) -> podbay_core::place::Free {
     let mut tx = server.app.store.reader().await.unwrap();
-    tx.host_free(&server.app.host).await.unwrap().unwrap()
+    tx.host_free(&server.worlds[0].0).await.unwrap().unwrap()
 }
 
 fn forced(id: &str) -> String {

@@ -54,7 +54,7 @@ async fn a_call_that_is_being_answered_is_not_begun_again() {
     // Whoever writes the host is held up, and with it the order.
     let (go_on, waits) = oneshot::channel::<()>();
     let (holds, held) = oneshot::channel();
-    let (store, host, now) = (server.app.store.clone(), server.app.host.clone(), server.clock.now());
+    let (store, host, now) = (server.app.store.clone(), server.worlds[0].0.clone(), server.clock.now());
     let holding = tokio::spawn(async move {
         let job = store.write(move |tx| {
             Box::pin(async move {
