@@ -16,13 +16,15 @@ use std::time::Duration;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Learned {
     /// Answer to [`Step::Inspect`], or to [`Step::Remove`] where the look before it has found a machine that
-    /// had ended.
+    /// had ended, even if it runs again.
     Inspected {
         /// The machine under the attempt's name, if any.
         found: Result<Option<MachineFact>, CallError>,
         /// When all machines that were to run were last seen running: the end of one that is gone
         /// without a word lies behind it. Only there where it is needed.
         last_seen: Option<Timestamp>,
+        /// See [`has_gap`], as of the row that the step was planned from.
+        has_gap: bool,
     },
     /// Answer to [`Step::EnsureImage`].
     ImageEnsured(Result<ImageFact, CallError>),
@@ -100,13 +102,20 @@ pub fn mark_unknown(pod: &mut Pod, step: &Step, now: Timestamp) -> bool {
     touches_machine
 }
 
+/// Whether a machine that is found like that has ended and been started again since it was last looked at, by
+/// somebody else or by a call whose effect came late.
+#[must_use]
+pub fn has_gap(pod: &Pod, found: Option<&MachineFact>) -> bool {
+    matches!((&pod.machine, found), (Resource::Present(last), Some(found)) if last.phase.was_restarted(&found.phase))
+}
+
 /// Takes what was learned into the row.
 pub fn learn(pod: &mut Pod, learned: Learned, now: Timestamp) -> Effects {
     let mut effects = Effects::default();
     pod.updated_at = pod.updated_at.max(now);
     match learned {
-        Learned::Inspected { found: Ok(fact), last_seen } => {
-            inspected(pod, fact, last_seen, &mut effects, now);
+        Learned::Inspected { found: Ok(fact), last_seen, has_gap } => {
+            inspected(pod, fact, Past { last_seen, has_gap }, &mut effects, now);
         }
         Learned::Inspected { found: Err(error), .. } => setback(pod, &error, &mut effects, now),
         Learned::ImageEnsured(Ok(fact)) => image_ensured(pod, fact, &mut effects),
@@ -162,23 +171,24 @@ fn succeed(pod: &mut Pod, progress: u8) {
     pod.progress = pod.progress.max(progress);
 }
 
-fn inspected(
-    pod: &mut Pod,
-    fact: Option<MachineFact>,
+/// What a look knows of the time before it; see [`Learned::Inspected`].
+#[derive(Clone, Copy)]
+struct Past {
     last_seen: Option<Timestamp>,
-    effects: &mut Effects,
-    now: Timestamp,
-) {
+    has_gap: bool,
+}
+
+fn inspected(pod: &mut Pod, fact: Option<MachineFact>, past: Past, effects: &mut Effects, now: Timestamp) {
     let before = std::mem::replace(&mut pod.machine, fact.map_or(Resource::Absent, Resource::Present));
     if !matches!(before, Resource::Unknown { .. }) {
         // A call that was in doubt has not got through because somebody looked.
         pod.setbacks = 0;
     }
     if let Some(ready_at) = pod.ready_at.filter(|_| pod.desired == Desired::Gone) {
-        return inspected_at_last(pod, ready_at, last_seen, effects);
+        return inspected_at_last(pod, ready_at, past, effects);
     }
     if let Some(ready_at) = pod.ready_at {
-        return inspected_again(pod, &before, ready_at, last_seen, effects, now);
+        return inspected_again(pod, &before, ready_at, past, effects, now);
     }
     let unfailed = pod.desired == Desired::Running && pod.failure.is_none() && pod.attempt_failed.is_none();
     if let (Resource::Present(machine), true) = (&pod.machine, unfailed)
@@ -200,13 +210,11 @@ fn inspected_again(
     pod: &mut Pod,
     before: &Resource<MachineFact>,
     ready_at: Timestamp,
-    last_seen: Option<Timestamp>,
+    Past { last_seen, has_gap }: Past,
     effects: &mut Effects,
     now: Timestamp,
 ) {
-    // It ended, and somebody else started it: when it ended, nobody knows any more.
-    let has_gap = matches!((before, &pod.machine), (Resource::Present(last), Resource::Present(seen))
-        if last.phase.was_restarted(&seen.phase));
+    // It ended, and was started again: when it ended, nobody knows any more.
     if has_gap && is_running(&pod.machine) {
         // What lies between is not billed. The look that follows the doubt opens the bill again.
         let ended_at = last_seen.unwrap_or(ready_at).clamp(ready_at, now.max(ready_at));
@@ -242,16 +250,17 @@ fn inspected_again(
 /// A look at a pod that was ready and is deleted. Its bill has ended at the delete; but its machine may have
 /// ended before, while the engine could not be asked. Only an end that the engine names counts: a machine
 /// that is gone may have been removed by an earlier call of ours.
-fn inspected_at_last(pod: &Pod, ready_at: Timestamp, last_seen: Option<Timestamp>, effects: &mut Effects) {
-    let Resource::Present(MachineFact {
-        phase: MachinePhase::Exited { at: Some(at), started_at, .. }, ..
-    }) = &pod.machine
-    else {
-        return;
-    };
+fn inspected_at_last(pod: &Pod, ready_at: Timestamp, past: Past, effects: &mut Effects) {
+    let Resource::Present(machine) = &pod.machine else { return };
     // One that was started again meanwhile has ended before that, too, and nobody knows when.
-    let has_gap = started_at.is_some_and(|started_at| started_at > ready_at);
-    let ended_at = last_seen.filter(|_| has_gap).map_or(*at, |seen| seen.min(*at));
+    let ended_at = match machine.phase {
+        MachinePhase::Exited { at: Some(at), started_at, .. } => {
+            let has_gap = past.has_gap || started_at.is_some_and(|started_at| started_at > ready_at);
+            past.last_seen.filter(|_| has_gap).map_or(at, |seen| seen.min(at))
+        }
+        MachinePhase::Running { .. } if past.has_gap => past.last_seen.unwrap_or(ready_at),
+        _ => return,
+    };
     if !mutation::on(Mutation::BillTheDead) {
         effects.usage = Some(UsageChange::Cut { at: ended_at.max(ready_at) });
     }

@@ -31,7 +31,7 @@ mod learn;
 mod plan;
 mod spec;
 
-pub use learn::{Effects, Learned, UsageChange, learn, mark_unknown};
+pub use learn::{Effects, Learned, UsageChange, has_gap, learn, mark_unknown};
 pub use plan::{Decision, HostLost, Step, View, backoff, plan};
 pub use spec::{FromTemplate, NamedPort, PodSpec, PortSpec, Sharing};
 

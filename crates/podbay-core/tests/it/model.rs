@@ -4,7 +4,7 @@
 use crate::make;
 use podbay_core::pod::{
     Decision, Desired, Effects, FailureCode, HostLost, Learned, MachineFact, MachinePhase, Pod, Resource,
-    Step, UsageChange, View, learn, mark_unknown, plan,
+    Step, UsageChange, View, has_gap, learn, mark_unknown, plan,
 };
 use podbay_core::published::PodStatus;
 use podbay_core::{Timestamp, limits};
@@ -238,10 +238,11 @@ impl Life {
         let answer = |handle: String| failed.clone().map_or(Ok(handle), Err);
         let name = self.pod.machine_name();
         match step {
-            Step::Inspect => Learned::Inspected {
-                found: failed.clone().map_or_else(|| Ok(self.fact()), Err),
-                last_seen: Some(self.now),
-            },
+            Step::Inspect => {
+                let found = failed.clone().map_or_else(|| Ok(self.fact()), Err);
+                let has_gap = found.as_ref().is_ok_and(|fact| has_gap(&self.pod, fact.as_ref()));
+                Learned::Inspected { found, last_seen: Some(self.now), has_gap }
+            }
             Step::EnsureImage => Learned::ImageEnsured(failed.map_or_else(|| Ok(make::image()), Err)),
             Step::Create => Learned::Created(answer(name)),
             Step::Start if !self.machines.contains_key(&name) => Learned::Started(Err(

@@ -370,6 +370,29 @@ fn a_deleted_pod_that_was_restarted_and_had_ended_is_billed_until_it_was_last_se
     );
 }
 
+/// As when a start that was asked for twice has its effect twice, the second time late.
+#[test]
+fn a_deleted_pod_that_had_ended_and_runs_again_is_billed_until_it_was_last_seen() {
+    check(
+        "
+        order            → EnsureImage            PROVISIONING 0% 1/5
+        image ok         → Create                 PROVISIONING 70% 1/5 image.ready ports
+        create ok        → Start                  PROVISIONING 80% 1/5 machine.created
+        start ok         → Probe                  PROVISIONING 90% 1/5
+        probe yes        → Settled                ACTIVE 100% 1/5 pod.active bill+
+        at +60s          → Settled                ACTIVE 100% 1/5
+        seen             → Settled                ACTIVE 100% 1/5
+        at +40s          → Settled                ACTIVE 100% 1/5
+        delete           → Remove                 DELETING 100% 1/5 bill-100
+        at +10s          → Remove                 DELETING 100% 1/5
+        revived          → Remove                 DELETING 100% 1/5
+        remove running   → Remove                 DELETING 100% 1/5 cut-40
+        remove ok        → Finish                 DELETING 100% 1/5
+        do               → Settled                TERMINATED 100% 1/5 pod.terminated release
+        ",
+    );
+}
+
 #[test]
 fn somebody_else_may_start_what_is_to_be_started_again() {
     check(

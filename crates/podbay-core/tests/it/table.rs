@@ -27,7 +27,7 @@ use crate::make;
 use podbay_core::Timestamp;
 use podbay_core::pod::{
     CallError, Decision, Desired, Effects, FailureCode, HostLost, Learned, MachineFact, MachinePhase, Pod,
-    Resource, Step, UsageChange, View, learn, mark_unknown, plan,
+    Resource, Step, UsageChange, View, has_gap, learn, mark_unknown, plan,
 };
 use std::time::Duration;
 
@@ -124,24 +124,24 @@ impl Run {
         let fits = if rows_only { verb == "do" } else { due.to_lowercase().ends_with(verb) };
         assert!(fits, "`{command}`, but {due} is due");
         self.view.suspect = false;
+        let planned = self.pod.clone();
         mark_unknown(&mut self.pod, &step, self.now);
         if how == "crash" {
             return Vec::new();
         }
-        let learned = if rows_only { Learned::Decided(step) } else { self.answer(&step, how) };
+        let learned = if rows_only { Learned::Decided(step) } else { self.answer(&planned, &step, how) };
         let effects = learn(&mut self.pod, learned, self.now);
         self.effects(&effects)
     }
 
-    fn answer(&mut self, step: &Step, how: &str) -> Learned {
+    fn answer(&mut self, planned: &Pod, step: &Step, how: &str) -> Learned {
+        let looked = |found: Result<Option<MachineFact>, CallError>| {
+            let has_gap = found.as_ref().is_ok_and(|fact| has_gap(planned, fact.as_ref()));
+            Learned::Inspected { found, last_seen: Some(self.last_seen), has_gap }
+        };
         match step {
-            Step::Remove if how.starts_with("exited") => {
-                Learned::Inspected { found: Ok(self.seen(how)), last_seen: Some(self.last_seen) }
-            }
-            Step::Inspect => Learned::Inspected {
-                found: error(how).map_or_else(|| Ok(self.seen(how)), Err),
-                last_seen: Some(self.last_seen),
-            },
+            Step::Remove if how.starts_with("exited") || how == "running" => looked(Ok(self.seen(how))),
+            Step::Inspect => looked(error(how).map_or_else(|| Ok(self.seen(how)), Err)),
             Step::EnsureImage => Learned::ImageEnsured(error(how).map_or_else(|| Ok(make::image()), Err)),
             Step::Create => Learned::Created(error(how).map_or_else(|| Ok("m".into()), Err)),
             Step::Start => {

@@ -7,7 +7,9 @@ use crate::app::templates::LOST;
 use crate::app::{App, Error};
 use podbay_core::disk::volume_name;
 use podbay_core::limits;
-use podbay_core::pod::{CallError, Desired, FailureCode, Learned, MachinePhase, Pod, Resource, Step};
+use podbay_core::pod::{
+    CallError, Desired, FailureCode, Learned, MachinePhase, Pod, Resource, Step, has_gap,
+};
 use podbay_core::published::GpuType;
 use podbay_provider::{Credentials, ImageRequest, MachineSpec, Mount, Provider, PullProgress, Stream};
 use std::time::Duration;
@@ -50,19 +52,17 @@ pub(super) async fn carry_out(app: &App, pod: &Pod, step: &Step, flight: &Flight
 /// to run.
 async fn inspect(app: &App, pod: &Pod) -> Result<Learned, Error> {
     let found = app.host(&pod.host)?.provider.machine_inspect(&pod.machine_name()).await;
-    let has_gap = match found.as_ref().map(|fact| fact.as_ref().map(|fact| &fact.phase)) {
-        Ok(None | Some(MachinePhase::Exited { at: None, .. })) => true,
-        Ok(Some(phase)) => {
-            matches!(&pod.machine, Resource::Present(last) if last.phase.was_restarted(phase))
-        }
-        Err(_) => false,
-    };
-    let last_seen = if (has_gap || pod.desired == Desired::Gone) && pod.ready_at.is_some() {
+    let fact = found.as_ref().map(Option::as_ref);
+    let has_gap = fact.is_ok_and(|fact| has_gap(pod, fact));
+    let is_untold = fact.is_ok_and(|fact| {
+        fact.is_none_or(|fact| matches!(fact.phase, MachinePhase::Exited { at: None, .. }))
+    });
+    let last_seen = if (has_gap || is_untold || pod.desired == Desired::Gone) && pod.ready_at.is_some() {
         app.store.reader().await?.host_seen(&pod.host).await?
     } else {
         None
     };
-    Ok(Learned::Inspected { found, last_seen })
+    Ok(Learned::Inspected { found, last_seen, has_gap })
 }
 
 /// A look at a machine that is to be removed and that the row believes to run: what it says of its end, which
@@ -75,8 +75,9 @@ async fn last_look(app: &App, pod: &Pod) -> Result<Option<Learned>, Error> {
         return Ok(None);
     }
     let learned = inspect(app, pod).await?;
-    let Learned::Inspected { found: Ok(found), .. } = &learned else { return Ok(Some(learned)) };
-    let ended = found.as_ref().is_some_and(|found| matches!(found.phase, MachinePhase::Exited { .. }));
+    let Learned::Inspected { found: Ok(found), has_gap, .. } = &learned else { return Ok(Some(learned)) };
+    let ended =
+        *has_gap || found.as_ref().is_some_and(|found| matches!(found.phase, MachinePhase::Exited { .. }));
     Ok(ended.then_some(learned))
 }
 

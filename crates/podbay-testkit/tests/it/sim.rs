@@ -7,7 +7,8 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 
 /// Every seed that ever found something. What a seed does changes with the moves that there are; what these
 /// found stands as scenarios, too: in `podbay-core/tests/it/running.rs`, the last two in `force.rs`.
-const FAILED_ONCE: &[u64] = &[91, 10_708, 191, 250, 283, 526, 200_738, 1_795_680_040_075, 1_795_682_071_273];
+const FAILED_ONCE: &[u64] =
+    &[91, 10_708, 191, 250, 283, 526, 200_738, 1_795_680_040_075, 1_795_682_071_273, 3732];
 /// Seeds within which each deliberate bug must be seen.
 const MUTATION_SEEDS_MAX: u64 = 10_000;
 
