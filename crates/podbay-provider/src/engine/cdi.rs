@@ -7,10 +7,11 @@
 //!
 //! Hooks are programs that an engine would run while it makes a container; they cannot be handed
 //! to an engine through its API. What NVIDIA's do is to make links to the driver's libraries and
-//! to refresh the linker's cache. The links become further mounts of the same file, under the
-//! names that they have on the host and that the hooks name; the cache is not needed for the
-//! folders in which a distribution keeps its libraries.
+//! to refresh the loader's cache. The links become further mounts of the same file, under the
+//! names that they have on the host and that the hooks name. In place of the cache, the libraries of
+//! the folders that it would have covered are mounted where loaders look without it (see `driver`).
 
+use super::driver::{self, Mounts};
 use super::gpu::Access;
 use super::yaml;
 use bollard::models::DeviceMapping;
@@ -143,7 +144,7 @@ fn apply(edits: &[&Edits]) -> Access {
     let mut access = Access::default();
     // By path in the machine: GPUs share most of what they need, and a path can be mounted once.
     let mut devices: BTreeMap<&str, &Node> = BTreeMap::new();
-    let mut mounts: BTreeMap<PathBuf, (PathBuf, bool)> = BTreeMap::new();
+    let mut mounts = Mounts::new();
     for edit in edits {
         for variable in &edit.env {
             if !access.env.contains(variable) {
@@ -156,17 +157,15 @@ fn apply(edits: &[&Edits]) -> Access {
             mounts.insert(mount.container_path.clone().into(), (mount.host_path.clone().into(), writable));
         }
     }
-    links_on_host(&mut mounts);
-    for hook in edits.iter().flat_map(|edit| &edit.hooks) {
+    driver::links(&mut mounts);
+    let hooks = || edits.iter().flat_map(|edit| &edit.hooks);
+    for hook in hooks() {
         links_of_hook(hook, &mut mounts);
     }
+    let cached: Vec<&Path> = hooks().flat_map(folders_of_hook).collect();
+    driver::for_loaders(&mut mounts, &cached);
     access.devices = devices.values().map(|node| device(node)).collect();
-    access.binds = mounts
-        .iter()
-        .map(|(inside, (host, writable))| {
-            format!("{}:{}:{}", host.display(), inside.display(), if *writable { "rw" } else { "ro" })
-        })
-        .collect();
+    driver::give(&mounts, &mut access);
     access
 }
 
@@ -178,36 +177,8 @@ fn device(node: &Node) -> DeviceMapping {
     }
 }
 
-/// The names under which programs load a library are links beside it: `libcuda.so.1` leads to
-/// `libcuda.so.550.54`. A mounted file lacks them.
-fn links_on_host(mounts: &mut BTreeMap<PathBuf, (PathBuf, bool)>) {
-    let mut found = Vec::new();
-    for (inside, (host, _)) in mounts.iter() {
-        let (Some(folder), Some(inside_folder), Some(name)) =
-            (host.parent(), inside.parent(), host.file_name())
-        else {
-            continue;
-        };
-        let name = name.to_string_lossy();
-        let Some((stem, _)) = name.split_once(".so.") else { continue };
-        let Ok(entries) = fs::read_dir(folder) else { continue };
-        let prefix = format!("{stem}.so");
-        for entry in entries.filter_map(Result::ok) {
-            let link = entry.file_name();
-            let same_stem = link.to_string_lossy().starts_with(&prefix);
-            let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
-            if same_stem && is_link && fs::canonicalize(entry.path()).ok() == fs::canonicalize(host).ok() {
-                found.push((inside_folder.join(link), (host.clone(), false)));
-            }
-        }
-    }
-    for (inside, host) in found {
-        mounts.entry(inside).or_insert(host);
-    }
-}
-
 /// `… create-symlinks --link TARGET::LINK …`
-fn links_of_hook(hook: &Hook, mounts: &mut BTreeMap<PathBuf, (PathBuf, bool)>) {
+fn links_of_hook(hook: &Hook, mounts: &mut Mounts) {
     for pair in hook.args.windows(2).filter(|pair| pair[0] == "--link") {
         let Some((target, link)) = pair[1].split_once("::") else { continue };
         let link = PathBuf::from(link);
@@ -216,6 +187,13 @@ fn links_of_hook(hook: &Hook, mounts: &mut BTreeMap<PathBuf, (PathBuf, bool)>) {
             mounts.entry(link).or_insert(host);
         }
     }
+}
+
+/// `… update-ldcache --folder FOLDER …`
+fn folders_of_hook(hook: &Hook) -> impl Iterator<Item = &Path> {
+    let updates = hook.args.iter().any(|word| word == "update-ldcache");
+    let pairs = hook.args.windows(2).filter(move |pair| updates && pair[0] == "--folder");
+    pairs.map(|pair| Path::new(&pair[1]))
 }
 
 #[cfg(test)]
@@ -300,5 +278,97 @@ devices:
         let expected =
             ["libcuda.so", "libcuda.so.1", "libcuda.so.550.54"].map(|name| format!("{host}:/l/{name}:ro"));
         assert_eq!(access.binds, expected);
+    }
+
+    /// As the maker's tool writes it where the driver is on a mount of its own.
+    const FAR: &str = r#"---
+cdiVersion: 0.5.0
+containerEdits:
+  deviceNodes:
+  - path: /dev/nvidiactl
+  env:
+  - NVIDIA_VISIBLE_DEVICES=void
+  hooks:
+  - args:
+    - nvidia-ctk
+    - hook
+    - create-symlinks
+    - --link
+    - libcuda.so.1::/usr/local/nvidia/lib64/libcuda.so
+    env:
+    - NVIDIA_CTK_DEBUG=false
+    hookName: createContainer
+    path: /usr/bin/nvidia-ctk
+  - args:
+    - nvidia-ctk
+    - hook
+    - update-ldcache
+    - --folder
+    - /usr/local/nvidia/lib64
+    env:
+    - NVIDIA_CTK_DEBUG=false
+    hookName: createContainer
+    path: /usr/bin/nvidia-ctk
+  mounts:
+  - containerPath: /usr/local/nvidia/bin/nvidia-smi
+    hostPath: /usr/local/nvidia/bin/nvidia-smi
+    options:
+    - ro
+    - nosuid
+    - nodev
+    - bind
+  - containerPath: /usr/local/nvidia/lib64/libcuda.so.580.159.04
+    hostPath: LIB/libcuda.so.580.159.04
+    options:
+    - ro
+  - containerPath: /usr/local/nvidia/lib64/libnvidia-ml.so.580.159.04
+    hostPath: LIB/libnvidia-ml.so.580.159.04
+    options:
+    - ro
+  - containerPath: /usr/local/nvidia/lib64/vdpau/libvdpau_nvidia.so.580.159.04
+    hostPath: LIB/vdpau/libvdpau_nvidia.so.580.159.04
+    options:
+    - ro
+devices:
+- containerEdits:
+    deviceNodes:
+    - path: /dev/nvidia0
+  name: "0"
+kind: nvidia.com/gpu
+"#;
+
+    #[test]
+    fn libraries_far_from_where_loaders_look_are_found_all_the_same() {
+        let folder = Folder::new("far");
+        let lib = folder.0.join("lib64");
+        fs::create_dir_all(lib.join("vdpau")).unwrap();
+        for name in
+            ["libcuda.so.580.159.04", "libnvidia-ml.so.580.159.04", "vdpau/libvdpau_nvidia.so.580.159.04"]
+        {
+            fs::write(lib.join(name), "").unwrap();
+        }
+        symlink("libcuda.so.580.159.04", lib.join("libcuda.so.1")).unwrap();
+        fs::write(folder.0.join("nvidia.yaml"), FAR.replace("LIB", &lib.display().to_string())).unwrap();
+        let access = resolve(&[folder.0.as_path()], &[slot("GPU-a", 0)]).unwrap();
+        let debian = format!("/usr/lib/{}-linux-gnu", std::env::consts::ARCH);
+        let mut expected =
+            vec!["/usr/local/nvidia/bin/nvidia-smi:/usr/local/nvidia/bin/nvidia-smi:ro".to_owned()];
+        for inside in [debian.as_str(), "/usr/lib64", "/usr/local/nvidia/lib64"] {
+            for (name, file) in [
+                ("libcuda.so", "libcuda.so.580.159.04"),
+                ("libcuda.so.1", "libcuda.so.580.159.04"),
+                ("libcuda.so.580.159.04", "libcuda.so.580.159.04"),
+                ("libnvidia-ml.so.580.159.04", "libnvidia-ml.so.580.159.04"),
+            ] {
+                expected.push(format!("{}:{inside}/{name}:ro", lib.join(file).display()));
+            }
+        }
+        let vdpau = "vdpau/libvdpau_nvidia.so.580.159.04";
+        expected.push(format!("{}:/usr/local/nvidia/lib64/{vdpau}:ro", lib.join(vdpau).display()));
+        let mut binds = access.binds.clone();
+        binds.sort();
+        expected.sort();
+        assert_eq!(binds, expected);
+        assert_eq!(access.env[0], "NVIDIA_VISIBLE_DEVICES=void");
     }
 }

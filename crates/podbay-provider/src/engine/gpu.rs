@@ -5,14 +5,14 @@
 //!
 //! 1. Docker with NVIDIA's runtime: asked for them by their unique names.
 //! 2. A device specification (see `cdi`) that knows them.
-//! 3. The bare device nodes; the driver's libraries then have to be in the image.
+//! 3. The device nodes, and the driver's files where they are found on the host (see `driver`).
 //!
 //! `NVIDIA_VISIBLE_DEVICES=void` in every other machine keeps images that say `all` there from
 //! getting what was not ordered, where a runtime listens to them.
 
-use super::cdi;
 use super::errors::refused;
 use super::io::Kind;
+use super::{cdi, driver};
 use crate::Answer;
 use bollard::models::{DeviceMapping, DeviceRequest};
 use nvml_wrapper::Nvml;
@@ -20,12 +20,14 @@ use nvml_wrapper::error::NvmlError;
 use podbay_core::place::{GpuFact, gpu_type};
 use podbay_core::pod::{FailureCode, GpuSlot};
 use podbay_core::published::Socket;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Once;
 
 const NONE_VISIBLE: &str = "NVIDIA_VISIBLE_DEVICES=void";
 /// Needed beside the nodes of the GPUs themselves; not every driver has all of them.
 const SHARED_NODES: [&str; 4] =
-    ["/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools", "/dev/nvidia-modeset"];
+    ["/dev/nvidiactl", MEMORY_NODE, "/dev/nvidia-uvm-tools", "/dev/nvidia-modeset"];
+const MEMORY_NODE: &str = "/dev/nvidia-uvm";
 
 /// What a machine is given for its GPUs.
 #[derive(Clone, Debug, Default)]
@@ -43,10 +45,19 @@ pub(super) struct Gpu {
     minor: u32,
 }
 
+/// What the host has: its GPUs, and the folder of their driver's libraries.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Inventory {
+    pub gpus: Vec<Gpu>,
+    driver: Option<PathBuf>,
+}
+
 /// All GPUs of the host. Takes seconds if the driver has to wake up.
-pub(super) fn inventory() -> Vec<Gpu> {
+pub(super) fn inventory() -> Inventory {
     // No library: no GPU of this maker.
-    let Ok(nvml) = Nvml::init() else { return Vec::new() };
+    let Ok(nvml) = Nvml::init() else { return Inventory::default() };
+    // Now, because it does not stay loaded.
+    let driver = driver::folder();
     let count = nvml.device_count().unwrap_or(0);
     let gpus = (0..count).filter_map(|index| match look(&nvml, index) {
         Ok(found) => found,
@@ -55,7 +66,7 @@ pub(super) fn inventory() -> Vec<Gpu> {
             None
         }
     });
-    gpus.collect()
+    Inventory { gpus: gpus.collect(), driver }
 }
 
 fn look(nvml: &Nvml, index: u32) -> Result<Option<Gpu>, NvmlError> {
@@ -99,7 +110,7 @@ fn socket(product: &str) -> Socket {
 }
 
 /// What a machine with these GPUs is given.
-pub(super) fn access(kind: Kind, has_runtime: bool, known: &[Gpu], slots: &[GpuSlot]) -> Answer<Access> {
+pub(super) fn access(kind: Kind, has_runtime: bool, host: &Inventory, slots: &[GpuSlot]) -> Answer<Access> {
     if slots.is_empty() {
         return Ok(Access { env: vec![NONE_VISIBLE.to_owned()], ..Access::default() });
     }
@@ -115,18 +126,44 @@ pub(super) fn access(kind: Kind, has_runtime: bool, known: &[Gpu], slots: &[GpuS
     let folders = cdi::FOLDERS.map(Path::new);
     let mut access = match cdi::resolve(&folders, slots) {
         Some(access) => access,
-        None => bare(known, slots)?,
+        None => bare(host, slots)?,
     };
     access.env.retain(|variable| !variable.starts_with("NVIDIA_VISIBLE_DEVICES="));
     access.env.push(NONE_VISIBLE.to_owned());
     Ok(access)
 }
 
-fn bare(known: &[Gpu], slots: &[GpuSlot]) -> Answer<Access> {
-    tracing::warn!(
-        "no device specification knows the GPUs, so the machine gets their bare nodes; \
-         `nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml` gives it the driver's libraries, too"
-    );
+/// Without a specification: the nodes, and what we find ourselves.
+fn bare(host: &Inventory, slots: &[GpuSlot]) -> Answer<Access> {
+    let mut access = Access { devices: nodes(&host.gpus, slots)?, ..Access::default() };
+    let files = host.driver.as_deref().map(driver::files).unwrap_or_default();
+    tell(host.driver.as_deref().filter(|_| !files.is_empty()));
+    driver::give(&files, &mut access);
+    Ok(access)
+}
+
+/// Once each, and not for every machine: it says how the host is.
+fn tell(driver: Option<&Path>) {
+    static FOUND: Once = Once::new();
+    static MISSING: Once = Once::new();
+    match driver {
+        Some(folder) => FOUND.call_once(|| {
+            tracing::info!(
+                folder = %folder.display(),
+                "no device specification knows the GPUs, so machines get the driver's files from where they lie"
+            );
+        }),
+        None => MISSING.call_once(|| {
+            tracing::warn!(
+                "no device specification knows the GPUs, and the driver's files were not found, so machines get \
+                 bare device nodes and their images have to bring the driver's libraries; `nvidia-ctk cdi generate \
+                 --output=/etc/cdi/nvidia.yaml` writes down where they are"
+            );
+        }),
+    }
+}
+
+fn nodes(known: &[Gpu], slots: &[GpuSlot]) -> Answer<Vec<DeviceMapping>> {
     let node = |path: String| DeviceMapping {
         path_on_host: Some(path.clone()),
         path_in_container: Some(path),
@@ -143,9 +180,15 @@ fn bare(known: &[Gpu], slots: &[GpuSlot]) -> Answer<Access> {
         }
         devices.push(node(path));
     }
+    if !Path::new(MEMORY_NODE).exists() {
+        // It is made when it is first needed, by a program that machines do not have.
+        tracing::warn!(
+            "CUDA does not work without {MEMORY_NODE}; on the host `nvidia-modprobe -u -c=0` makes it"
+        );
+    }
     let shared = SHARED_NODES.iter().filter(|path| Path::new(path).exists());
     devices.extend(shared.map(|path| node((*path).to_owned())));
-    Ok(Access { devices, ..Access::default() })
+    Ok(devices)
 }
 
 #[cfg(test)]
@@ -173,7 +216,7 @@ mod tests {
 
     #[test]
     fn a_machine_without_gpus_is_told_that_it_has_none() {
-        let access = access(Kind::Docker, true, &[], &[]).unwrap();
+        let access = access(Kind::Docker, true, &Inventory::default(), &[]).unwrap();
         assert_eq!(access.env, [NONE_VISIBLE]);
         assert!(access.devices.is_empty() && access.requests.is_empty());
     }
@@ -181,7 +224,7 @@ mod tests {
     #[test]
     fn docker_with_the_makers_runtime_is_asked_by_unique_name() {
         let slots = [GpuSlot { uuid: "GPU-a".into(), index: 0 }];
-        let access = access(Kind::Docker, true, &[], &slots).unwrap();
+        let access = access(Kind::Docker, true, &Inventory::default(), &slots).unwrap();
         assert_eq!(access.requests[0].device_ids.as_deref(), Some(["GPU-a".to_owned()].as_slice()));
         assert!(access.env.is_empty());
     }
@@ -189,6 +232,6 @@ mod tests {
     #[test]
     fn a_gpu_that_is_gone_is_no_machine_without_gpu() {
         let slots = [GpuSlot { uuid: "GPU-none".into(), index: 4_000 }];
-        assert!(access(Kind::Podman, false, &[], &slots).is_err());
+        assert!(access(Kind::Podman, false, &Inventory::default(), &slots).is_err());
     }
 }

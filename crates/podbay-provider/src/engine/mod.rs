@@ -5,8 +5,8 @@
 //! while it runs.
 //!
 //! The engines are meant to speak one language and do not quite; each difference that bites has
-//! one place: `errors` (what refusals mean), `inspect` (states), `create` (limits, logs), `gpu`
-//! and `cdi` (devices), `service` (Podman without its daemon), `monitor` and `network` (what Podman forgets),
+//! one place: `errors` (what refusals mean), `inspect` (states), `create` (limits, logs), `gpu`,
+//! `cdi` and `driver` (devices), `service` (Podman without its daemon), `monitor` and `network` (what Podman forgets),
 //! `reference` (short image names).
 //!
 //! Every call has a deadline (`limits`). One that runs out of it, or whose connection breaks, has
@@ -15,6 +15,7 @@
 mod cdi;
 mod clock;
 mod create;
+mod driver;
 mod errors;
 mod facts;
 mod files;
@@ -85,7 +86,7 @@ pub struct Engine {
     docker: Docker,
     fixed: facts::Fixed,
     folders: files::Folders,
-    gpus: Mutex<Vec<gpu::Gpu>>,
+    gpus: Mutex<gpu::Inventory>,
     /// Machines that were made here and never started: a start of any other may not be its first.
     fresh: Mutex<HashSet<String>>,
     deserted: network::Deserted,
@@ -128,7 +129,7 @@ impl Engine {
         Ok(engine)
     }
 
-    fn gpus(&self) -> MutexGuard<'_, Vec<gpu::Gpu>> {
+    fn gpus(&self) -> MutexGuard<'_, gpu::Inventory> {
         self.gpus.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -138,7 +139,7 @@ impl Engine {
 
     /// GPUs do not come and go; but their driver may be loaded after we are started.
     async fn gpus_look(&self) {
-        if self.gpus().is_empty() {
+        if self.gpus().gpus.is_empty() {
             let found = tokio::task::spawn_blocking(gpu::inventory).await.unwrap_or_default();
             *self.gpus() = found;
         }
@@ -190,7 +191,7 @@ impl Provider for Engine {
     async fn facts(&self) -> Answer<HostFacts> {
         let link = io::Link::find(&self.link.socket, limits::PING_MAX).await?;
         self.gpus_look().await;
-        let gpus = self.gpus().clone();
+        let gpus = self.gpus().gpus.clone();
         Ok(facts::facts(&link, &self.fixed, &self.settings, &gpus))
     }
 
