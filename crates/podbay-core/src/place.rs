@@ -37,6 +37,9 @@ pub struct HostFacts {
     pub engine: String,
     /// Whether the storage driver can hold a container to its disk size.
     pub disk_quota: bool,
+    /// Whether the engine can hold a volume to its size.
+    #[serde(default)]
+    pub volume_quota: bool,
 }
 
 /// A size of machine without GPU.

@@ -224,11 +224,19 @@ fn starting(pod: &Pod, now: Timestamp) -> Decision {
     }
 }
 
+/// The kernel's kill, as when memory runs out. Podman does not say which it was: never where control groups are of
+/// version 1, and not reliably elsewhere.
+const EXIT_KILLED: i64 = 137;
+
 /// What a machine's end means, for the user.
 pub(super) fn exit_failure(exit: i64, oom: bool, at: Timestamp) -> Failure {
     let (code, text) = if oom {
         let text =
             "the machine ran out of memory and was ended by the kernel; choose an offer with more memory";
+        (FailureCode::MachineExited, text.to_owned())
+    } else if exit == EXIT_KILLED {
+        let text = "the machine was killed (exit code 137); unless somebody did that, it ran out of memory: choose an \
+                    offer with more";
         (FailureCode::MachineExited, text.to_owned())
     } else if exit == EXIT_NO_SERVICE {
         let text = "the image has no Jupyter (no program `jupyter-lab` in its PATH): choose an image with \

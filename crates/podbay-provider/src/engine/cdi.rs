@@ -164,6 +164,7 @@ fn apply(edits: &[&Edits]) -> Access {
     }
     let cached: Vec<&Path> = hooks().flat_map(folders_of_hook).collect();
     driver::for_loaders(&mut mounts, &cached);
+    driver::for_shells(&mut mounts);
     access.devices = devices.values().map(|node| device(node)).collect();
     driver::give(&mounts, &mut access);
     access
@@ -351,8 +352,9 @@ kind: nvidia.com/gpu
         fs::write(folder.0.join("nvidia.yaml"), FAR.replace("LIB", &lib.display().to_string())).unwrap();
         let access = resolve(&[folder.0.as_path()], &[slot("GPU-a", 0)]).unwrap();
         let debian = format!("/usr/lib/{}-linux-gnu", std::env::consts::ARCH);
-        let mut expected =
-            vec!["/usr/local/nvidia/bin/nvidia-smi:/usr/local/nvidia/bin/nvidia-smi:ro".to_owned()];
+        let mut expected = ["/usr/bin", "/usr/local/nvidia/bin"]
+            .map(|folder| format!("/usr/local/nvidia/bin/nvidia-smi:{folder}/nvidia-smi:ro"))
+            .to_vec();
         for inside in [debian.as_str(), "/usr/lib64", "/usr/local/nvidia/lib64"] {
             for (name, file) in [
                 ("libcuda.so", "libcuda.so.580.159.04"),

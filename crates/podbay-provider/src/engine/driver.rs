@@ -63,6 +63,8 @@ const PROGRAMS: [&str; 5] = [
     "nvidia-cuda-mps-control",
     "nvidia-cuda-mps-server",
 ];
+/// What images have in their PATH.
+const PATH: [&str; 4] = ["/usr/bin", "/bin", "/usr/local/bin", "/usr/sbin"];
 /// Where programs are, if not in a `bin` beside the folder of the libraries.
 const PROGRAM_FOLDERS: [&str; 2] = ["/usr/bin", "/usr/local/bin"];
 
@@ -187,6 +189,18 @@ pub(super) fn for_loaders(mounts: &mut Mounts, folders: &[&Path]) {
     }
     for (inside, host) in found {
         mounts.entry(inside).or_insert(host);
+    }
+}
+
+/// Mounts the programs of a driver with folders of its own once more, where shells look for programs.
+pub(super) fn for_shells(mounts: &mut Mounts) {
+    for name in PROGRAMS {
+        let found = mounts.iter().find(|(inside, _)| inside.file_name() == Some(OsStr::new(name)));
+        let Some((inside, (host, _))) = found else { continue };
+        if !PATH.iter().any(|folder| inside.parent() == Some(Path::new(folder))) {
+            let host = host.clone();
+            mounts.insert(Path::new("/usr/bin").join(name), (host, false));
+        }
     }
 }
 

@@ -20,6 +20,8 @@ pub(super) struct Fixed {
     pub root: PathBuf,
     /// Whether a machine can be held to its disk size.
     pub disk_quota: bool,
+    /// Whether a volume can.
+    pub volume_quota: bool,
     /// Whether Docker has NVIDIA's runtime.
     pub gpu_runtime: bool,
 }
@@ -43,6 +45,7 @@ impl Fixed {
         let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
         Ok(Self {
             disk_quota: disk_quota(&info.driver, &mounts, &root),
+            volume_quota: has_project_quotas(&mounts, &root),
             gpu_runtime: info.runtimes.is_some_and(|runtimes| runtimes.contains_key("nvidia")),
             root,
         })
@@ -64,6 +67,7 @@ pub(super) fn facts(link: &Link, fixed: &Fixed, settings: &Settings, gpus: &[gpu
         gpus: gpus.iter().map(|gpu| gpu.fact.clone()).collect(),
         engine: format!("{engine} {}", link.version),
         disk_quota: fixed.disk_quota,
+        volume_quota: fixed.volume_quota,
     }
 }
 
@@ -95,11 +99,16 @@ fn disk_free_gb(root: &Path) -> u32 {
 fn disk_quota(driver: &str, mountinfo: &str, root: &Path) -> bool {
     match driver {
         "btrfs" | "zfs" => true,
-        "overlay" | "overlay2" | "overlayfs" => mount_of(mountinfo, root).is_some_and(|(kind, options)| {
-            kind == "xfs" && options.split(',').any(|option| matches!(option, "prjquota" | "pquota"))
-        }),
+        "overlay" | "overlay2" | "overlayfs" => has_project_quotas(mountinfo, root),
         _ => false,
     }
+}
+
+/// All that volumes can be bounded by, whatever the driver of the machines is.
+fn has_project_quotas(mountinfo: &str, root: &Path) -> bool {
+    mount_of(mountinfo, root).is_some_and(|(kind, options)| {
+        kind == "xfs" && options.split(',').any(|option| matches!(option, "prjquota" | "pquota"))
+    })
 }
 
 /// Type and options of the file system that `path` is on.
@@ -135,6 +144,8 @@ mod tests {
         for (driver, root, expected) in cases {
             assert_eq!(disk_quota(driver, mounts, Path::new(root)), expected, "{driver} {root}");
         }
+        assert!(has_project_quotas(mounts, Path::new("/var/lib/docker/x")));
+        assert!(!has_project_quotas(mounts, Path::new("/var/lib/containers/storage")), "as with btrfs");
     }
 
     #[test]

@@ -47,7 +47,7 @@ impl State {
             spec: spec.clone(),
             install_id: install_id.clone(),
             born: self.sequence,
-            held: self.facts.disk_quota,
+            held: self.facts.volume_quota,
             created_at: now,
         };
         self.volumes.insert(spec.name.clone(), volume);

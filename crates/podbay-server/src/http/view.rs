@@ -125,8 +125,8 @@ pub(super) fn disk_offer(app: &App, terms: &Terms, hosts: &[HostState]) -> DiskA
     // A disk is on one host.
     let room = open(hosts).map(|(_, free)| free.disk_gb).max().unwrap_or(0);
     let most = disks.size_max_gb.min(room);
-    let held = if hosts.iter().all(|host| host.facts.disk_quota) {
-        "held by the storage driver"
+    let held = if hosts.iter().all(|host| host.facts.volume_quota) {
+        "held by the container engine"
     } else {
         "agreed, and not enforced by the engine"
     };

@@ -229,7 +229,7 @@ async fn a_disk_grows_at_once_and_never_shrinks() {
 #[tokio::test]
 async fn a_size_that_the_driver_holds_is_told_and_cannot_grow() {
     let server = TestServer::new().await;
-    server.world.facts(|facts| facts.disk_quota = true);
+    server.world.facts(|facts| facts.volume_quota = true);
     let (ada, id) = made(&server, 10).await;
     assert_eq!(show(&ada, &id).await["info"]["sizeHeld"], true);
     let refused = ada.patch(&format!("{DISKS}/{id}"), &json!({ "size": 20 })).await.error(409);

@@ -12,6 +12,7 @@ mod contract;
 mod disks;
 mod faults;
 mod force;
+mod hosts;
 mod idempotency;
 mod limits;
 mod logins;
