@@ -35,11 +35,13 @@ pub enum Mutation {
     ActiveWithoutBanner,
     /// The end of a pod has no event.
     EndInSilence,
+    /// Whatever is asked of a host is asked of the first.
+    AskTheFirstHost,
 }
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::SkipUnknown,
         Self::FinishBeforeAbsence,
         Self::ReleaseBeforeRemove,
@@ -54,6 +56,7 @@ impl Mutation {
         Self::SweepLaterAttempts,
         Self::ActiveWithoutBanner,
         Self::EndInSilence,
+        Self::AskTheFirstHost,
     ];
 }
 
