@@ -129,7 +129,7 @@ pub struct Free {
     pub memory_gb: u32,
     /// Disk in GB.
     pub disk_gb: u32,
-    /// GPUs by type.
+    /// GPUs by type; also types of which none is left.
     pub gpus: BTreeMap<GpuType, u32>,
 }
 
@@ -203,8 +203,9 @@ fn gpu_offers(facts: &HostFacts, terms: &Terms) -> Vec<Offer> {
     offers
 }
 
-/// The hosts on which a pod or a disk of that size fits now, the best first. Best is the one that loses least by it: the
-/// fewest GPUs left, and then the least of everything else, so that what is whole stays whole for those who need it so.
+/// The hosts on which a pod or a disk of that size fits now, the best first. Best is the one that loses least by
+/// it: one without GPUs, then the one with the fewest left, and then with the least of everything else, so that
+/// what is whole stays whole for those who need it so.
 #[must_use]
 pub fn candidates<'h>(
     hosts: impl IntoIterator<Item = (&'h HostId, &'h Free)>,
@@ -217,7 +218,8 @@ pub fn candidates<'h>(
     };
     let mut fitting: Vec<_> = hosts.into_iter().filter(|(_, free)| fits(free)).collect();
     fitting.sort_by_key(|(id, free)| {
-        (free.gpus.values().sum::<u32>(), free.vcpus, free.memory_gb, free.disk_gb, id.as_str())
+        let left = free.gpus.values().sum::<u32>();
+        (!free.gpus.is_empty(), left, free.vcpus, free.memory_gb, free.disk_gb, id.as_str())
     });
     fitting.into_iter().map(|(id, _)| id.clone()).collect()
 }
@@ -422,15 +424,21 @@ mod tests {
             disk_gb: 100,
             gpus: BTreeMap::from([(GpuType::H100, gpus)]),
         };
-        let hosts =
-            [(id("a"), free(64, 8)), (id("b"), free(16, 2)), (id("c"), free(8, 2)), (id("d"), free(32, 0))];
+        let plain = Free { gpus: BTreeMap::new(), ..free(32, 0) };
+        let hosts = [
+            (id("a"), free(64, 8)),
+            (id("b"), free(16, 2)),
+            (id("c"), free(8, 2)),
+            (id("d"), free(4, 0)),
+            (id("e"), plain),
+        ];
         let of = |vcpus, gpus: Option<u32>| {
             let size = CpuSize { vcpus, memory_gb: 10, disk_gb: 10 };
             let gpus = gpus.map(|count| (GpuType::H100, count));
             let found = candidates(hosts.iter().map(|(id, free)| (id, free)), &size, gpus);
             found.iter().map(|id| id.as_str().to_owned()).collect::<Vec<_>>()
         };
-        assert_eq!(of(1, None), ["d", "c", "b", "a"]);
+        assert_eq!(of(1, None), ["e", "d", "c", "b", "a"], "GPUs that are taken now will be free again");
         assert_eq!(of(1, Some(1)), ["c", "b", "a"]);
         assert_eq!(of(1, Some(4)), ["a"]);
         assert_eq!(of(16, Some(2)), ["b", "a"]);

@@ -2,7 +2,7 @@
 
 use crate::app::{App, Chance, Clock, Error, Host, Hosts, KeysOf, Parts, Tuning, owner};
 use crate::config::Config;
-use crate::reconcile::{Driver, Lease, lease};
+use crate::reconcile::{Driver, Lease, answered, lease};
 use crate::tasks::Background;
 use crate::{connections, tasks};
 use anyhow::Context;
@@ -169,25 +169,36 @@ async fn facts_run(app: Arc<App>) {
 /// Writes what the hosts have into the rows. One that does not answer keeps what was known of it.
 ///
 /// # Errors
-/// The first engine that does not answer, or the database.
+/// No engine answers, or the database does not.
 pub async fn facts_refresh(app: &App) -> anyhow::Result<()> {
     let looks = join_all(app.hosts.iter().map(|host| host_refresh(app, host))).await;
-    looks.into_iter().collect()
+    let (good, bad): (Vec<_>, Vec<_>) = looks.into_iter().partition(Result::is_ok);
+    let mut errors = bad.into_iter().filter_map(Result::err);
+    if good.is_empty() {
+        return errors.next().map_or(Ok(()), Err);
+    }
+    errors.for_each(|error| tracing::warn!(error = format!("{error:#}"), "facts of a host"));
+    Ok(())
 }
 
 async fn host_refresh(app: &App, host: &Host) -> anyhow::Result<()> {
-    let mut facts = host.provider.facts().await?;
+    let (asked_at, asked) = (app.now(), host.provider.facts().await);
+    let mut facts = asked.with_context(|| host.engine.clone())?;
     if let Some(known) = app.store.reader().await?.host_get(&host.id).await?
         && app.config.engine.disk_gb.is_none()
     {
         // What is free now lacks what pods have written since, and their rows count that already.
         facts.disk_gb = known.disk_gb;
     }
-    let (host, now) = (host.id.clone(), app.now());
-    app.store
-        .write(move |tx| Box::pin(async move { Ok::<_, Error>(tx.host_put(&host, &facts, now).await?) }))
-        .await?;
-    Ok(())
+    let (host, engine) = (host.id.clone(), host.engine.clone());
+    let written = app.store.write(move |tx| {
+        Box::pin(async move {
+            tx.host_put(&host, &facts, asked_at).await?;
+            // A start after a silence: orders must not wait for the first sweep.
+            answered(tx, &host, &engine, asked_at).await
+        })
+    });
+    Ok(written.await?)
 }
 
 fn start_log(config: &Config) {

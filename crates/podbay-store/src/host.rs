@@ -153,7 +153,7 @@ impl Tx {
     }
 
     /// Sets the share of a pod or a disk aside, all of it or nothing; `None` if it does not fit.
-    /// Must run in a transaction that is given up on `None`, or be the last thing in it.
+    /// `None` has written nothing but when the host was last touched.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] if it holds something already.

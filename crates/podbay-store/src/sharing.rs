@@ -72,7 +72,8 @@ fn ids(rows: Vec<(String,)>) -> Vec<PodId> {
 }
 
 static OF_PODS: LazyLock<[String; 2]> = LazyLock::new(|| {
-    let sql = "SELECT id, host_id, user_id, team_id IS NOT NULL AS is_of_team, attempt, machine <> '\"absent\"' AS has_machine \
+    let sql = "SELECT id, host_id, user_id, team_id IS NOT NULL AS is_of_team, attempt, \
+               machine <> '\"absent\"' AS has_machine \
                FROM pods WHERE terminated_at IS NULL AND id IN (IDS)";
     IN_LISTS.map(|size| sql.replace("IDS", &placeholders(1, size)))
 });

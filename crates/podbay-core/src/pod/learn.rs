@@ -199,7 +199,7 @@ fn inspected(pod: &mut Pod, fact: Option<MachineFact>, past: Past, effects: &mut
             // The image will be the same the next time.
             return fail(pod, failure, effects);
         }
-        let text = format!("{} before SSH answered", failure.text);
+        let text = format!("before SSH answered, {}", failure.text);
         attempt_failed(pod, Failure { text, ..failure }, effects, now);
     }
 }
@@ -256,7 +256,8 @@ fn inspected_at_last(pod: &Pod, ready_at: Timestamp, past: Past, effects: &mut E
     let ended_at = match machine.phase {
         MachinePhase::Exited { at: Some(at), started_at, .. } => {
             let has_gap = past.has_gap || started_at.is_some_and(|started_at| started_at > ready_at);
-            past.last_seen.filter(|_| has_gap).map_or(at, |seen| seen.min(at))
+            let seen = if past.has_gap { past.last_seen.or(Some(ready_at)) } else { past.last_seen };
+            seen.filter(|_| has_gap).map_or(at, |seen| seen.min(at))
         }
         MachinePhase::Running { .. } if past.has_gap => past.last_seen.unwrap_or(ready_at),
         _ => return,

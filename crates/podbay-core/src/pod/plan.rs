@@ -235,8 +235,8 @@ pub(super) fn exit_failure(exit: i64, oom: bool, at: Timestamp) -> Failure {
             "the machine ran out of memory and was ended by the kernel; choose an offer with more memory";
         (FailureCode::MachineExited, text.to_owned())
     } else if exit == EXIT_KILLED {
-        let text = "the machine was killed (exit code 137); unless somebody did that, it ran out of memory: choose an \
-                    offer with more";
+        let text = "the machine was killed (exit code 137), which is mostly because its memory ran out; if nobody \
+                    did it, choose an offer with more memory";
         (FailureCode::MachineExited, text.to_owned())
     } else if exit == EXIT_NO_SERVICE {
         let text = "the image has no Jupyter (no program `jupyter-lab` in its PATH): choose an image with \

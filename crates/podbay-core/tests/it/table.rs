@@ -125,7 +125,10 @@ impl Run {
         assert!(fits, "`{command}`, but {due} is due");
         self.view.suspect = false;
         let planned = self.pod.clone();
-        mark_unknown(&mut self.pod, &step, self.now);
+        // The look before a removal comes before the doubt about it.
+        if verb != "remove" || !(how.starts_with("exited") || how == "running") {
+            mark_unknown(&mut self.pod, &step, self.now);
+        }
         if how == "crash" {
             return Vec::new();
         }

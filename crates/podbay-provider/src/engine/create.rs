@@ -85,6 +85,11 @@ pub(super) struct Surroundings<'a> {
 /// The request.
 pub(super) fn body(spec: &MachineSpec, around: Surroundings<'_>) -> ContainerCreateBody {
     let mut env: Vec<String> = spec.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let is_set = |variable: &&String| {
+        let name = variable.split('=').next();
+        spec.env.iter().any(|(set, _)| Some(set.as_str()) == name)
+    };
+    env.extend(around.gpu.env_default.iter().filter(|variable| !is_set(variable)).cloned());
     env.extend(around.gpu.env.iter().cloned());
     let pod = spec.pod_id.as_str();
     let labels = [
@@ -227,11 +232,11 @@ mod tests {
             agent_folder: Path::new("/a"),
             files_folder: Path::new("/f"),
             disk_quota: true,
-            gpu: Access::default(),
+            gpu: Access { env_default: vec!["A=ours".into(), "B=ours".into()], ..Access::default() },
         };
         let body = body(&spec, around);
         assert_eq!(body.hostname.as_deref(), Some("pod-12345678"));
-        assert_eq!(body.env, Some(vec!["A=b=c".into()]));
+        assert_eq!(body.env, Some(vec!["A=b=c".into(), "B=ours".into()]));
         assert_eq!(body.labels.unwrap()[LABEL_POD], spec.pod_id.as_str());
         let host = body.host_config.unwrap();
         assert_eq!((host.memory, host.memory_swap), (Some(4 << 30), Some(4 << 30)));

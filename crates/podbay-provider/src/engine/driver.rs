@@ -195,10 +195,12 @@ pub(super) fn for_loaders(mounts: &mut Mounts, folders: &[&Path]) {
 /// Mounts the programs of a driver with folders of its own once more, where shells look for programs.
 pub(super) fn for_shells(mounts: &mut Mounts) {
     for name in PROGRAMS {
-        let found = mounts.iter().find(|(inside, _)| inside.file_name() == Some(OsStr::new(name)));
-        let Some((inside, (host, _))) = found else { continue };
-        if !PATH.iter().any(|folder| inside.parent() == Some(Path::new(folder))) {
-            let host = host.clone();
+        let named = mounts.iter().filter(|(inside, _)| inside.file_name() == Some(OsStr::new(name)));
+        let in_path = |inside: &Path| PATH.iter().any(|folder| inside.parent() == Some(Path::new(folder)));
+        let found: Vec<(&Path, &Path)> =
+            named.map(|(inside, (host, _))| (inside.as_path(), host.as_path())).collect();
+        if let (Some((_, host)), false) = (found.first(), found.iter().any(|(inside, _)| in_path(inside))) {
+            let host = host.to_path_buf();
             mounts.insert(Path::new("/usr/bin").join(name), (host, false));
         }
     }
@@ -223,9 +225,11 @@ pub(super) fn give(mounts: &Mounts, access: &mut Access) {
     }));
     // Triton, with which PyTorch compiles, asks the loader's cache for CUDA's library and not the
     // loader. This is its own way to be told.
-    let cuda =
-        mounts.keys().find(|inside| inside.ends_with("libcuda.so.1")).and_then(|inside| inside.parent());
-    access.env.extend(cuda.map(|folder| format!("TRITON_LIBCUDA_PATH={}", folder.display())));
+    let is_cuda = |(inside, (host, _)): &(&PathBuf, &(PathBuf, bool))| {
+        inside.ends_with("libcuda.so.1") && !is_32_bit(host)
+    };
+    let cuda = mounts.iter().find(is_cuda).and_then(|(inside, _)| inside.parent());
+    access.env_default.extend(cuda.map(|folder| format!("TRITON_LIBCUDA_PATH={}", folder.display())));
 }
 
 #[cfg(test)]
@@ -301,7 +305,7 @@ mod tests {
             }
         }
         assert_eq!(access.binds, expected);
-        assert_eq!(access.env, [format!("TRITON_LIBCUDA_PATH={DEBIAN}")]);
+        assert_eq!(access.env_default, [format!("TRITON_LIBCUDA_PATH={DEBIAN}")]);
     }
 
     #[test]

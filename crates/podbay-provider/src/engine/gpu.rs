@@ -35,6 +35,8 @@ pub(super) struct Access {
     pub devices: Vec<DeviceMapping>,
     pub binds: Vec<String>,
     pub env: Vec<String>,
+    /// Variables that a user's own take the place of.
+    pub env_default: Vec<String>,
     pub requests: Vec<DeviceRequest>,
 }
 

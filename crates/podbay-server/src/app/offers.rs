@@ -27,7 +27,7 @@ pub enum Near {
 }
 
 impl Near {
-    fn takes(&self, host: &HostId) -> bool {
+    pub(super) fn takes(&self, host: &HostId) -> bool {
         match self {
             Self::Anywhere => true,
             Self::On(only) => only == host,
@@ -85,13 +85,13 @@ pub(super) async fn candidates(
 pub(super) fn no_capacity(what: &str, hosts: &[HostState]) -> Error {
     let most =
         open(hosts).max_by_key(|(_, free)| (free.gpus.values().sum::<u32>(), free.vcpus, free.disk_gb));
+    let count = open(hosts).count();
     let since = hosts.iter().filter_map(|host| host.silent_since).min();
     Error::Conflict(match (most, since) {
-        (Some((_, free)), _) if hosts.len() == 1 => {
+        (Some((_, free)), _) if count == 1 => {
             format!("no capacity for {what} now; free are {}", free.describe())
         }
         (Some((host, free)), _) => {
-            let count = open(hosts).count();
             format!(
                 "no capacity for {what} on any of {count} hosts now; most is free on {host}: {}",
                 free.describe()

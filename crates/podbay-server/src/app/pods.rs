@@ -37,7 +37,13 @@ pub struct Ordered {
 /// [`Error::PaymentRequired`]; [`Error::Conflict`] when nothing is free or the price is above
 /// `max_price`.
 pub async fn pod_create(app: &App, actor: &Actor, order: CreatePod) -> Result<Ordered, Error> {
-    let (stocked, terms, hosts) = offers(app, &Near::Anywhere).await?;
+    let disk_ids = order.disks.clone().unwrap_or_default();
+    // What is wrong with the disks is told by the transaction that attaches them.
+    let near = match disks::near(app, actor, &disk_ids).await? {
+        Near::Nowhere => Near::Anywhere,
+        near => near,
+    };
+    let (stocked, terms, hosts) = offers(app, &near).await?;
     let chosen = stocked.into_iter().find(|stocked| stocked.offer.cloud_id == order.pod.cloud_id);
     let chosen = chosen.ok_or_else(|| {
         Error::field("body.pod.cloudId", "no such offer; GET /api/v1/availability/gpus lists them")
@@ -58,7 +64,6 @@ pub async fn pod_create(app: &App, actor: &Actor, order: CreatePod) -> Result<Or
     let pod = Pod { team_id, ..made };
     let (ports, prepaid) = (app.config.ports, app.config.billing.prepaid);
     let start = app.chance.port(ports.first, ports.last);
-    let disk_ids = order.disks.unwrap_or_default();
     let known: Vec<HostId> = hosts.into_iter().map(|host| host.id).collect();
     let created = app.write_once(actor, move |tx| {
         Box::pin(async move {
@@ -268,7 +273,7 @@ async fn place(
         }
     }
     let mut hosts = tx.host_states().await?;
-    hosts.retain(|host| known.contains(&host.id));
+    hosts.retain(|host| known.contains(&host.id) && near.takes(&host.id));
     Err(no_capacity(&offer.cloud_id, &hosts))
 }
 

@@ -5,6 +5,7 @@
 
 use super::registry_credentials::{fitting, reveal};
 use super::{Actor, App, Error};
+use futures_util::future::join_all;
 use podbay_api::templates::{ChangeTemplate, CheckImage, CreateTemplate, ImageChecked, TemplatePort};
 use podbay_core::pod::{CallError, ImageFact, NamedPort, PortSpec};
 use podbay_core::published::Protocol;
@@ -166,14 +167,15 @@ fn reference(app: &App, text: &str, field: &str) -> Result<Reference, Error> {
 
 /// Whether any host has an image that is never fetched.
 async fn look_on_hosts(app: &App, request: &ImageRequest) -> podbay_provider::Answer<ImageFact> {
-    let mut looked = Err(CallError::NotSent("there is no host".into()));
-    for host in app.hosts.iter() {
-        looked = host.provider.image_ensure(request, &|_| {}).await;
-        if looked.is_ok() {
-            break;
-        }
-    }
-    looked
+    let looks = join_all(app.hosts.iter().map(|host| host.provider.image_ensure(request, &|_| {}))).await;
+    // That one has not got it says more than that another one does not answer.
+    let worth = |looked: &podbay_provider::Answer<ImageFact>| match looked {
+        Ok(_) => 2,
+        Err(CallError::Refused { .. }) => 1,
+        Err(_) => 0,
+    };
+    let none = || Err(CallError::NotSent("there is no host".into()));
+    looks.into_iter().max_by_key(worth).unwrap_or_else(none)
 }
 
 /// Asks where an image comes from whether it is there, for the caller, and for this machine.
@@ -192,7 +194,8 @@ pub async fn image_check(app: &App, actor: &Actor, request: CheckImage) -> Resul
         }
         None => None,
     };
-    let hosts = tx.host_states().await?;
+    let mut hosts = tx.host_states().await?;
+    hosts.retain(|host| app.hosts.has(&host.id));
     drop(tx);
     let answer = if reference.is_local() {
         // Never fetched: the engine only looks.

@@ -3,7 +3,8 @@
 use crate::app::{App, Error};
 use axum::Json;
 use axum::extract::State;
-use futures_util::future::join_all;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -15,10 +16,19 @@ pub(super) async fn live() -> Json<Value> {
 /// The database and an engine answer, so that pods can be made.
 pub(super) async fn ready(State(app): State<Arc<App>>) -> Result<Json<Value>, Error> {
     app.store.reader().await?.host_states().await?;
-    let pings = app.hosts.iter().map(|host| async move {
-        host.provider.ping().await.inspect_err(|error| tracing::warn!(host = %host.id, %error, "readyz"))
-    });
-    if !join_all(pings).await.iter().any(Result::is_ok) {
+    let mut pings: FuturesUnordered<_> =
+        app.hosts.iter().map(|host| async move { (host, host.provider.ping().await) }).collect();
+    let mut answers = false;
+    while let Some((host, pong)) = pings.next().await {
+        match pong {
+            Ok(()) => {
+                answers = true;
+                break;
+            }
+            Err(error) => tracing::warn!(host = %host.id, %error, "readyz"),
+        }
+    }
+    if !answers {
         let whose = if app.hosts.are_several() {
             "no container engine answers"
         } else {

@@ -126,7 +126,7 @@ pub(super) fn disk_offer(app: &App, terms: &Terms, hosts: &[HostState]) -> DiskA
     let room = open(hosts).map(|(_, free)| free.disk_gb).max().unwrap_or(0);
     let most = disks.size_max_gb.min(room);
     let held = if hosts.iter().all(|host| host.facts.volume_quota) {
-        "held by the container engine"
+        "held by the storage driver"
     } else {
         "agreed, and not enforced by the engine"
     };

@@ -21,6 +21,9 @@ const KEPT_CHARS: usize = 4000;
 
 /// Does `step` and says what it taught. An `Err` is a failure of ours (rows, files), not of the step.
 pub(super) async fn carry_out(app: &App, pod: &Pod, step: &Step, flight: &Flight) -> Result<Learned, Error> {
+    if let Step::NextAttempt | Step::Fail(_) | Step::Release | Step::Finish = step {
+        return Ok(Learned::Decided(step.clone()));
+    }
     let provider = &app.host(&pod.host)?.provider;
     Ok(match step {
         Step::Inspect => inspect(app, pod).await?,
@@ -38,9 +41,6 @@ pub(super) async fn carry_out(app: &App, pod: &Pod, step: &Step, flight: &Flight
         Step::Remove => {
             if pod.attempt_failed.is_some() || pod.failure.is_some() {
                 keep_log(app, provider.as_ref(), pod).await;
-            }
-            if let Some(learned) = last_look(app, pod).await? {
-                return Ok(learned);
             }
             Learned::Removed(provider.machine_remove(&handle(pod)).await)
         }
@@ -66,9 +66,8 @@ async fn inspect(app: &App, pod: &Pod) -> Result<Learned, Error> {
 }
 
 /// A look at a machine that is to be removed and that the row believes to run: what it says of its end, which
-/// is what the bill ends at, is lost with it. An answer is what was learned instead of the removal; the next
-/// pass removes it.
-async fn last_look(app: &App, pod: &Pod) -> Result<Option<Learned>, Error> {
+/// is what the bill ends at, is lost with it. An answer is what was learned instead of the removal.
+pub(super) async fn last_look(app: &App, pod: &Pod) -> Result<Option<Learned>, Error> {
     let runs =
         matches!(&pod.machine, Resource::Present(last) if matches!(last.phase, MachinePhase::Running { .. }));
     if pod.desired != Desired::Gone || pod.ready_at.is_none() || !runs {

@@ -20,4 +20,4 @@ pub mod sweep;
 
 pub use driver::Driver;
 pub use lease::Lease;
-pub use silence::Vain;
+pub use silence::{Vain, answered};

@@ -1,7 +1,7 @@
 //! One pass: plan, doubt, act, record, until there is nothing to do now. Here for pods; for disks
 //! in `disk`.
 
-use super::carry::carry_out;
+use super::carry::{carry_out, last_look};
 use super::disk;
 use super::driver::Flight;
 use super::lease::{self, Fence};
@@ -63,6 +63,13 @@ async fn steps(app: &App, id: &PodId, mut view: View, flight: &Flight) -> Result
             return Ok(Next::Idle);
         }
         view.suspect = false;
+        // Before the doubt, in which is lost what the row knows of the last run.
+        if step == Step::Remove
+            && let Some(learned) = last_look(app, &pod).await?
+        {
+            record(app, &pod.id, pod.version, learned).await?;
+            continue;
+        }
         let Some(version) = doubt(app, &pod, &step).await? else {
             lease::doubt_claim(app, &Subject::from(id));
             continue;

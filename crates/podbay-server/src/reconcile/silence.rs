@@ -72,8 +72,12 @@ pub(super) async fn missed(app: &App, host: &Host, why: &str) -> Result<(), Erro
     Ok(())
 }
 
-/// The engine has answered; in the transaction that writes so.
-pub(super) async fn over(host: &HostId, engine: &str, tx: &mut Tx, now: Timestamp) -> Result<(), Error> {
+/// Writes that the engine has answered, and that its silence is over.
+///
+/// # Errors
+/// The database refuses.
+pub async fn answered(tx: &mut Tx, host: &HostId, engine: &str, now: Timestamp) -> Result<(), Error> {
+    tx.host_answered_put(host, now).await?;
     if let Some(since) = tx.host_silent_clear(host).await? {
         let minutes = now.since(since).as_secs() / 60;
         let text = format!("{engine} answers again, after {minutes} minutes");

@@ -35,7 +35,8 @@ impl Found {
         self.young.extend(other.young);
         self.removed.extend(other.removed);
         self.strays.extend(other.strays);
-        self.trouble = self.trouble.take().or(other.trouble);
+        let troubles: Vec<String> = self.trouble.take().into_iter().chain(other.trouble).collect();
+        self.trouble = (!troubles.is_empty()).then(|| troubles.join("; "));
     }
 }
 
@@ -145,7 +146,7 @@ async fn orphans<'m>(
             found.young.push(machine.name.clone());
             continue;
         }
-        match is_stray(app, machine).await {
+        match is_stray(app, host, machine).await {
             Ok(false) => {}
             Ok(true) => {
                 stray(app, &machine.name, "no row knows this machine");
@@ -159,7 +160,7 @@ async fn orphans<'m>(
         }
         match host.provider.machine_remove(&machine.fact.handle).await {
             Ok(()) => {
-                tracing::warn!(machine = machine.name, "removed a machine that no row knows");
+                tracing::warn!(host = %host.id, machine = machine.name, "removed a machine that no row knows");
                 found.removed.push(machine.name.clone());
             }
             Err(error) => found.trouble = Some(error.to_string()),
@@ -169,8 +170,9 @@ async fn orphans<'m>(
 
 /// Whether this database was never told of a machine. Rows come first, so one whose pod has no row was
 /// made on the word of another database: of this one after an older copy of it was taken. The same is
-/// true of a later machine of a pod that the copy knows.
-async fn is_stray(app: &App, machine: &ListedMachine) -> Result<bool, podbay_store::StoreError> {
+/// true of a later machine of a pod that the copy knows. A machine of a pod that lives on another host is stray,
+/// too: two hosts may be one engine under two names.
+async fn is_stray(app: &App, host: &Host, machine: &ListedMachine) -> Result<bool, podbay_store::StoreError> {
     let mut tx = app.store.reader().await?;
     let row = match &machine.pod_id {
         Some(id) => tx.pod_get(id).await?,
@@ -178,7 +180,8 @@ async fn is_stray(app: &App, machine: &ListedMachine) -> Result<bool, podbay_sto
     };
     let span = tx.unknown_span().await?;
     let in_span = span.is_some_and(|(from, to)| from <= machine.created_at && machine.created_at <= to);
-    Ok(row.is_none() || in_span)
+    let is_elsewhere = |row: &Pod| row.terminated_at.is_none() && row.host != host.id;
+    Ok(row.is_none() || row.as_ref().is_some_and(is_elsewhere) || in_span)
 }
 
 async fn volumes(app: &App, host: &Host, found: &mut Found) -> Result<(), String> {
@@ -237,8 +240,7 @@ async fn answered(app: &App, host: &Host, at: Timestamp, all_seen: bool) -> Resu
     let (host, engine) = (host.id.clone(), host.engine.clone());
     let written = app.store.write(move |tx| {
         Box::pin(async move {
-            tx.host_answered_put(&host, at).await?;
-            silence::over(&host, &engine, tx, at).await?;
+            silence::answered(tx, &host, &engine, at).await?;
             if all_seen {
                 tx.host_seen_put(&host, at).await?;
             }

@@ -14,6 +14,8 @@ use std::sync::Arc;
 pub struct Memory {
     /// Differences between rows and engine that one look has found: they may be on their way.
     suspected: BTreeMap<HostId, BTreeSet<Finding>>,
+    /// What two looks in a row have found. It stands until the host can be looked at again.
+    confirmed: BTreeMap<HostId, BTreeSet<Finding>>,
     /// What stands in the events, and has not been told to be over.
     told: BTreeSet<Finding>,
     audits: u64,
@@ -99,22 +101,26 @@ async fn audit_in_turn(app: &App) -> Result<Audit, Error> {
     let books = app.store.snapshot(|tx| Box::pin(tx.books())).await?;
     let mut findings: BTreeSet<Finding> = audit::books(&books).into_iter().collect();
     findings.extend(audit::deadlines(&books, at));
-    let mut trouble = None;
+    let mut trouble: Option<String> = None;
     let mut seen: BTreeMap<HostId, BTreeSet<Finding>> = BTreeMap::new();
     for (host, sight) in sights {
         match sight {
             Ok(sight) => {
                 seen.insert(host.clone(), audit::between(&books, host, &sight).into_iter().collect());
             }
-            Err(error) => trouble = Some(error),
+            Err(error) => {
+                let error = if app.hosts.are_several() { format!("{host}: {error}") } else { error };
+                trouble = Some(trouble.map_or(error.clone(), |before| format!("{before}; {error}")));
+            }
         }
     }
     let (new, over, count) = {
         let mut memory = app.audit.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         for (host, seen) in seen {
-            let before = memory.suspected.insert(host, seen.clone()).unwrap_or_default();
-            findings.extend(seen.intersection(&before).cloned());
+            let before = memory.suspected.insert(host.clone(), seen.clone()).unwrap_or_default();
+            memory.confirmed.insert(host, seen.intersection(&before).cloned().collect());
         }
+        findings.extend(memory.confirmed.values().flatten().cloned());
         memory.audits += 1;
         let new: Vec<Finding> = findings.difference(&memory.told).cloned().collect();
         let over: Vec<Finding> = memory.told.difference(&findings).cloned().collect();

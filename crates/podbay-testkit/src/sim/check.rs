@@ -114,10 +114,7 @@ impl Run {
 
     fn check_live(&mut self, pod: &Pod) -> Result<(), String> {
         let (id, name, world) = (pod.id.to_string(), pod.machine_name(), self.server.world_of(&pod.host));
-        let mut elsewhere = self.server.worlds.iter().filter(|(host, _)| *host != pod.host);
-        if let Some((host, _)) = elsewhere.find(|(_, world)| world.made(&pod.id) > 0) {
-            return Err(format!("A1: {id} is placed on {}, and was given a machine on {host}", pod.host));
-        }
+        self.check_place(pod)?;
         if pod.ready_at.is_some() && self.book.ready.insert(id.clone()) && !world.has_greeted(&name) {
             return Err(format!("W2: {id} is ready, and nobody has seen its SSH"));
         }
@@ -150,6 +147,17 @@ impl Run {
         self.check_never(&pod.id)
     }
 
+    /// A machine is only ever asked for where its pod is placed.
+    fn check_place(&self, pod: &Pod) -> Result<(), String> {
+        let mut elsewhere = self.server.worlds.iter().filter(|(host, _)| *host != pod.host);
+        match elsewhere.find(|(_, world)| world.made(&pod.id) > 0) {
+            Some((host, _)) => {
+                Err(format!("A1: {} is placed on {}, and had a machine on {host}", pod.id, pod.host))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// What was deleted before a machine was asked for never has one.
     fn check_never(&self, id: &PodId) -> Result<(), String> {
         if !self.book.never.contains(id.as_str()) {
@@ -177,6 +185,7 @@ impl Run {
             return Err(format!("P3: {id} is {} and holds {:?}", pod.status(), pod.placement));
         }
         self.check_never(&id)?;
+        self.check_place(&pod)?;
         let intervals = tx.usage_list(&id).await.map_err(rows)?;
         let events = tx.event_list(&id, 0, 10_000).await.map_err(rows)?;
         check_events(&pod, &events)?;
@@ -211,16 +220,11 @@ impl Run {
         let deleted = events.iter().find(|event| event.kind == "pod.delete_requested").map(|event| event.at);
         for interval in intervals {
             let (start, end) = (interval.started_at, interval.ended_at.unwrap_or(interval.started_at));
-            let ran_at = |moment| {
-                move |(from, to): &(Timestamp, Option<Timestamp>)| {
-                    *from <= moment && to.is_none_or(|to| moment <= to)
-                }
-            };
             let ran =
                 |(from, to): &(Timestamp, Option<Timestamp>)| *from <= start && to.is_none_or(|to| end <= to);
             // Until the delete is billed what nobody can tell any more by then: whether a machine that somebody
-            // else has removed had ended before, and when it had been started again.
-            let untold = deleted == Some(end) && (vanished || runs.iter().any(ran_at(end)));
+            // else has removed had ended before.
+            let untold = deleted == Some(end) && vanished;
             if start < end && !runs.iter().any(ran) && !untold {
                 return Err(format!("B3: {id} is billed for {start} to {end}, and ran {runs:?}"));
             }

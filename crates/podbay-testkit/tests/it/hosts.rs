@@ -35,6 +35,14 @@ fn gpus(count: u32) -> Value {
     })
 }
 
+/// More than the small hosts have.
+fn big() -> Value {
+    json!({
+        "pod": { "cloudId": "cpu-4x16", "gpuType": "CPU_NODE", "socket": "PCIe", "gpuCount": 1 },
+        "provider": { "type": "primecompute" },
+    })
+}
+
 async fn put(server: &TestServer, user: &Client, order: &Value) -> Pod {
     let made = user.post("/api/v1/pods", order).await.ok();
     server.row(made["id"].as_str().unwrap()).await
@@ -89,7 +97,7 @@ async fn a_pod_goes_where_least_is_lost_until_no_host_has_room() {
 async fn a_silent_host_gets_nothing_new_and_holds_no_other_up() {
     let mut server = three().await;
     let (ada, owner) = (server.user("ada").await, server.owner().await);
-    let there = put(&server, &ada, &gpus(2)).await;
+    let there = put(&server, &ada, &big()).await;
     let here = put(&server, &ada, &TestServer::order()).await;
     assert_eq!((there.host.as_str(), here.host.as_str()), ("local", "remote-01"));
     watch(&server, 1).await;
@@ -108,17 +116,8 @@ async fn a_silent_host_gets_nothing_new_and_holds_no_other_up() {
         "{told:?}"
     );
 
-    // 16 of its CPUs would be free.
-    let text = ada
-        .post(
-            "/api/v1/pods",
-            &json!({
-                "pod": { "cloudId": "cpu-4x16", "gpuType": "CPU_NODE", "socket": "PCIe", "gpuCount": 1 },
-                "provider": { "type": "primecompute" },
-            }),
-        )
-        .await
-        .error(409);
+    // There would be room on it.
+    let text = ada.post("/api/v1/pods", &big()).await.error(409);
     assert!(text.contains("on any of 2 hosts now"), "{text}");
     let next = put(&server, &ada, &TestServer::order()).await;
     assert_eq!(next.host.as_str(), "remote-01");
@@ -139,11 +138,8 @@ async fn a_silent_host_gets_nothing_new_and_holds_no_other_up() {
     server.worlds[0].1.calm();
     watch(&server, 20).await;
     assert_eq!(server.worlds[0].1.machines().len(), 0);
-    assert_eq!(stock(&ada_again(&server).await, "gpu_count=2").await, [("h100-80gb-x2".into(), true)]);
-}
-
-async fn ada_again(server: &TestServer) -> Client {
-    server.user("ada").await
+    let ada = server.user("ada").await;
+    assert_eq!(stock(&ada, "gpu_count=2").await, [("h100-80gb-x2".into(), true)]);
 }
 
 #[tokio::test]
@@ -188,14 +184,25 @@ async fn pods_go_to_their_disks() {
     let (large, other) = (large.id.as_str(), other.id.as_str());
     assert_eq!(put(&server, &ada, &with(&[large])).await.host.as_str(), "local");
     assert_eq!(put(&server, &ada, &with(&[other])).await.host.as_str(), "remote-02");
+    // There is room for four CPUs elsewhere, but not where the disk is.
+    let mut order = big();
+    order["disks"] = json!([other]);
+    let text = ada.post("/api/v1/pods", &order).await.error(422);
+    assert!(text.contains("no such offer"), "{text}");
+    let two = [TestServer::order(), TestServer::order()].map(|mut order| {
+        order["disks"] = json!([other]);
+        order
+    });
+    put(&server, &ada, &two[0]).await;
+    let text = ada.post("/api/v1/pods", &two[1]).await.error(409);
+    assert!(text.contains("free are 0 vCPU"), "{text}");
     let text = ada.post("/api/v1/pods", &with(&[other, large])).await.error(422);
     assert!(text.contains("body.disks.1: this disk is on another host than the one before it"), "{text}");
-    // One CPU is left there, and no four.
     let near = stock(&ada, &format!("disks={other}")).await;
-    assert_eq!(near, [("cpu-1x2".into(), true), ("h100-80gb-x1".into(), false)]);
+    assert_eq!(near, [("cpu-1x2".into(), false), ("h100-80gb-x1".into(), false)]);
     assert_eq!(stock(&ada, &format!("disks={other}&disks={large}")).await, []);
     server.settle().await;
-    assert_eq!(server.worlds[2].1.machines().len(), 1);
+    assert_eq!(server.worlds[2].1.machines().len(), 2);
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 /// Every seed that ever found something. What a seed does changes with the moves that there are; what these
-/// found stands as scenarios, too: in `podbay-core/tests/it/running.rs`, the last two in `force.rs`.
+/// found stands as scenarios, too: in `podbay-core/tests/it/running.rs`, `force.rs`, `silence.rs` and `replicas.rs`.
 const FAILED_ONCE: &[u64] =
     &[91, 10_708, 191, 250, 283, 526, 200_738, 1_795_680_040_075, 1_795_682_071_273, 3732];
 /// Seeds within which each deliberate bug must be seen.
