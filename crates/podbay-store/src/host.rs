@@ -149,7 +149,7 @@ impl Tx {
     /// # Errors
     /// The database refuses.
     pub async fn placing_lock(&mut self) -> Result<()> {
-        self.lock_name("places").await
+        self.lock_in_schema("places").await
     }
 
     /// Sets the share of a pod or a disk aside, all of it or nothing; `None` if it does not fit.

@@ -99,8 +99,18 @@ impl Tx {
     /// Holds everybody else who asks for the same name up until the transaction ends. With one
     /// writer there is nobody else.
     pub(crate) async fn lock_name(&mut self, name: &str) -> Result<()> {
+        self.lock_with("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", name).await
+    }
+
+    /// The same for a name that is no id: those locks are of a whole database, and other schemas have the name, too.
+    pub(crate) async fn lock_in_schema(&mut self, name: &str) -> Result<()> {
+        let sql = "SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || ' ' || $1, 0))";
+        self.lock_with(sql, name).await
+    }
+
+    async fn lock_with(&mut self, sql: &'static str, name: &str) -> Result<()> {
         let Connection::Postgres(connection) = &mut self.connection else { return Ok(()) };
-        let query = sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))").bind(name);
+        let query = sqlx::query(sql).bind(name);
         let locked = query.execute(&mut **connection).await.map(|_| ()).map_err(StoreError::from);
         self.note(locked)
     }

@@ -68,7 +68,7 @@ impl Volume {
     }
 }
 
-/// `10G`, as we ask for it, or a number of bytes, as an engine may tell it.
+/// A number of bytes, as we ask for it, or `10G`, as we did before.
 fn gigabytes(text: &str) -> Option<u32> {
     match text.strip_suffix(['G', 'g']) {
         Some(number) => number.parse().ok(),
@@ -158,9 +158,10 @@ fn request(kind: Kind, install: &InstallId, spec: &VolumeSpec, size_gb: Option<u
         (LABEL_DISK, spec.disk_id.as_str()),
         (LABEL_VERSION, env!("CARGO_PKG_VERSION")),
     ];
-    let size = size_gb.map(|gb| match kind {
-        Kind::Docker => ("size".to_owned(), format!("{gb}G")),
-        Kind::Podman => ("o".to_owned(), format!("size={gb}G")),
+    // In bytes: of `1G` Docker makes 2^30 of them, and Podman 10^9.
+    let size = size_gb.map(|gb| u64::from(gb) << 30).map(|bytes| match kind {
+        Kind::Docker => ("size".to_owned(), bytes.to_string()),
+        Kind::Podman => ("o".to_owned(), format!("size={bytes}")),
     });
     VolumeCreateRequest {
         name: Some(spec.name.clone()),
@@ -212,8 +213,17 @@ mod tests {
         assert_eq!(held("{}"), None);
         assert_eq!(held(r#"{"size":"10G"}"#), Some(10));
         assert_eq!(held(r#"{"o":"uid=0,size=10G"}"#), Some(10));
+        assert_eq!(held(r#"{"o":"size=10737418240"}"#), Some(10));
         assert_eq!(held(r#"{"SIZE":"10737418240"}"#), Some(10));
         assert_eq!(held(r#"{"o":"uid=0","device":"x"}"#), None);
+    }
+
+    #[test]
+    fn a_size_is_asked_for_in_bytes() {
+        let spec = VolumeSpec { disk_id: DiskId::from_bits(1), name: "v".into(), size_gb: 3 };
+        let asked = |kind| request(kind, &InstallId::from_bits(1), &spec, Some(3)).driver_opts.unwrap();
+        assert_eq!(asked(Kind::Podman)["o"], "size=3221225472");
+        assert_eq!(asked(Kind::Docker)["size"], "3221225472");
     }
 
     #[test]
