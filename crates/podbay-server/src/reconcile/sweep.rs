@@ -40,7 +40,7 @@ impl Found {
     }
 }
 
-/// Compares once, on all hosts at a time: one that does not answer holds no other up.
+/// Compares once, on all hosts at a time.
 pub async fn sweep(app: &App) -> Found {
     let mut found = Found::default();
     for one in join_all(app.hosts.iter().map(|host| sweep_host(app, host))).await {
