@@ -1,7 +1,7 @@
 //! Many runs at a time: a thread for each core, and each thread kept on its core.
 //!
-//! A run is one thread and, for each connection to SQLite, a thread that it waits for: on one core they hand over
-//! in microseconds, while a wake on another core is most of what a run takes.
+//! A run is one thread and, for what it writes to SQLite, a second that it waits for: on one core they hand over in
+//! microseconds, while a wake on another core is most of what a run takes.
 
 use super::{Summary, Violation, caught, run};
 use podbay_core::mutation::Mutation;
