@@ -122,7 +122,8 @@ fn given_up(pod: &Pod, view: View, now: Timestamp) -> Option<Step> {
 }
 
 /// A failed pod holds nothing. The machine of one that had been ready is kept until the delete,
-/// because the user's files are in it; that of one that was given up may run, and is stopped.
+/// because the user's files are in it. One that runs is stopped: its host was given up and is back, or a start
+/// has come through late. It is billed to nobody.
 fn failed(pod: &Pod) -> Decision {
     let running = match &pod.machine {
         Resource::Present(machine) => matches!(machine.phase, MachinePhase::Running { .. }),
@@ -133,11 +134,8 @@ fn failed(pod: &Pod) -> Decision {
     }
     if pod.ready_at.is_none() && pod.machine != Resource::Absent {
         Decision::Do(Step::Remove)
-    } else if running && pod.is_given_up() {
-        Decision::Do(Step::Stop)
     } else if running {
-        // Somebody started it. Its GPUs and ports may not be given to others meanwhile.
-        Decision::Blocked("failed, and its machine runs; waits for its end or its delete")
+        Decision::Do(Step::Stop)
     } else if pod.placement.is_some() {
         Decision::Do(Step::Release)
     } else {

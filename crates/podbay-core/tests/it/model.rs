@@ -195,7 +195,8 @@ impl Life {
             }
             Step::Stop => {
                 assert!(!unknown, "a stop in doubt");
-                assert!(pod.is_given_up() && self.view.lost.is_none(), "a stop of what nobody has given up");
+                assert!(pod.failure.is_some() && pod.desired == Desired::Running, "a stop of what goes on");
+                assert!(!pod.is_given_up() || self.view.lost.is_none(), "a stop on a host that is given up");
             }
             Step::NextAttempt => {
                 assert_eq!(pod.machine, Resource::Absent);

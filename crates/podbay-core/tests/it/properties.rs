@@ -49,14 +49,9 @@ fn check_rest(life: &Life) {
         PodStatus::Error => {
             assert!(bill.is_none());
             assert!(pod.failure.is_some());
-            if pod.is_given_up() {
-                assert!(!life.is_running(), "what was given up is stopped: {life:?}");
-            }
-            if pod.ready_at.is_none() {
-                assert!(life.machines.is_empty() && pod.placement.is_none(), "ERROR holds nothing: {life:?}");
-            } else if !life.is_running() {
-                assert!(pod.placement.is_none(), "ERROR holds nothing but files: {life:?}");
-            }
+            assert!(!life.is_running(), "what has failed is stopped: {life:?}");
+            assert!(pod.placement.is_none(), "ERROR holds nothing: {life:?}");
+            assert!(life.machines.is_empty() || pod.ready_at.is_some(), "but files: {life:?}");
         }
         PodStatus::Terminated => {
             assert!(life.machines.is_empty() && bill.is_none() && pod.placement.is_none());

@@ -412,7 +412,7 @@ fn somebody_else_may_start_what_is_to_be_started_again() {
 }
 
 #[test]
-fn a_failed_pod_whose_machine_runs_keeps_its_place_until_it_ends() {
+fn a_failed_pod_whose_machine_runs_keeps_its_place_until_it_is_stopped() {
     check(
         "
         order restarting → EnsureImage            PROVISIONING 0% 1/5
@@ -424,10 +424,13 @@ fn a_failed_pod_whose_machine_runs_keeps_its_place_until_it_ends() {
         suspect          → Inspect                ACTIVE 100% 1/5
         inspect exited 1 → Start                  ACTIVE 100% 1/5 bill-10
         start never      → Inspect                ERROR 100% 1/5 pod.failed
-        inspect running  → Blocked                ERROR 100% 1/5
-        suspect          → Inspect                ERROR 100% 1/5
-        inspect exited 1 → Release                ERROR 100% 1/5
+        inspect running  → Stop                   ERROR 100% 1/5
+        stop ok          → Wait 0.5               ERROR 100% 1/5
+        due              → Inspect                ERROR 100% 1/5
+        inspect exited 143 → Release              ERROR 100% 1/5
         do               → Blocked                ERROR 100% 1/5 release
+        suspect          → Inspect                ERROR 100% 1/5
+        inspect running  → Stop                   ERROR 100% 1/5
         ",
     );
 }
