@@ -6,7 +6,7 @@ use crate::sh::{self, Failure, Result};
 pub fn main(args: &[String]) -> Result<()> {
     let status = sh::cargo()
         .current_dir(paths::root())
-        .args(["run", "--quiet", "--release", "-p", "podbay-testkit", "--bin", "sim", "--"])
+        .args(["run", "--quiet", "--profile", "sim", "-p", "podbay-testkit", "--bin", "sim", "--"])
         .args(args)
         .status()?;
     // The simulator has said what it found, seed last; nothing may follow that line.

@@ -6,7 +6,7 @@
 //! repairs are the reconciler's own steps.
 
 use crate::disk::{self, Attachment, Disk, volume_name};
-use crate::place::{CpuSize, HostFacts};
+use crate::place::CpuSize;
 use crate::pod::{MachinePhase, Placement, Pod, Resource};
 use crate::published::{PodStatus, Protocol};
 use crate::usage::Interval;
@@ -31,8 +31,8 @@ pub const INVARIANTS: [(&str, &str); 10] = [
 /// What the rows say of everything that is live, read at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct Books {
-    /// Hosts: what each has, and how much of it is counted as held.
-    pub hosts: Vec<(HostId, HostFacts, CpuSize)>,
+    /// Hosts, and how much of each is counted as held.
+    pub hosts: Vec<(HostId, CpuSize)>,
     /// Pods that have not ended.
     pub pods: Vec<Pod>,
     /// When those of them that are to be gone were deleted, by id.
@@ -181,7 +181,7 @@ fn a1_a_gpu_has_one_holder(books: &Books, index: &Index<'_>, found: &mut Finding
 }
 
 fn a2_sums_are_what_is_held(books: &Books, found: &mut Findings) {
-    for (host, _, counted) in &books.hosts {
+    for (host, counted) in &books.hosts {
         let mut sum = CpuSize { vcpus: 0, memory_gb: 0, disk_gb: 0 };
         for (_, _, size) in books.held.iter().filter(|(_, at, _)| at == host) {
             sum.vcpus += size.vcpus;

@@ -195,7 +195,7 @@ async fn host_refresh(app: &App, host: &Host) -> anyhow::Result<()> {
         Box::pin(async move {
             tx.host_put(&host, &facts, asked_at).await?;
             // A start after a silence: orders must not wait for the first sweep.
-            answered(tx, &host, &engine, asked_at).await
+            answered(tx, &host, &engine, asked_at, false).await
         })
     });
     Ok(written.await?)

@@ -3,18 +3,20 @@
 
 use crate::sqlite::row;
 use crate::usage::UsageRow;
-use crate::{Result, StoreError, Tx, all, json, number};
+use crate::{PodMark, Result, StoreError, Tx, all, number};
 use podbay_core::audit::Books;
 use podbay_core::disk::Attachment;
 use podbay_core::place::CpuSize;
+use podbay_core::pod::Pod;
 use podbay_core::published::Protocol;
 use podbay_core::usage::Interval;
 use podbay_core::{DiskId, HostId, PodId, Timestamp};
+use std::collections::HashMap;
 
 row! {
     struct Share {
-        id: String,
-        text: String,
+        owner: String,
+        host_id: String,
         vcpus: i64,
         memory_gb: i64,
         disk_gb: i64,
@@ -24,9 +26,9 @@ row! {
 impl Share {
     fn size(&self, table: &'static str) -> Result<CpuSize> {
         Ok(CpuSize {
-            vcpus: number(self.vcpus, table, "vcpus", &self.id)?,
-            memory_gb: number(self.memory_gb, table, "memory_gb", &self.id)?,
-            disk_gb: number(self.disk_gb, table, "disk_gb", &self.id)?,
+            vcpus: number(self.vcpus, table, "vcpus", &self.owner)?,
+            memory_gb: number(self.memory_gb, table, "memory_gb", &self.owner)?,
+            disk_gb: number(self.disk_gb, table, "disk_gb", &self.owner)?,
         })
     }
 }
@@ -47,14 +49,34 @@ impl Tx {
     /// # Errors
     /// The database refuses.
     pub async fn books(&mut self) -> Result<Books> {
-        let mut books = Books::default();
-        let sql = "SELECT id, facts AS text, vcpus_used AS vcpus, memory_gb_used AS memory_gb, \
+        let pods = self.pod_list_live_all().await?;
+        self.books_with(pods).await
+    }
+
+    /// The same for one who has read them before: of pods, only those are read whose marks have changed.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub async fn books_after(&mut self, before: Books) -> Result<Books> {
+        let mut known: HashMap<PodId, Pod> =
+            before.pods.into_iter().map(|pod| (pod.id.clone(), pod)).collect();
+        let mut pods = Vec::new();
+        for (id, mark) in self.pod_marks_all().await? {
+            match known.remove(&id).filter(|pod| PodMark::of(pod) == mark) {
+                Some(pod) => pods.push(pod),
+                None => pods.extend(self.pod_get(&id).await?),
+            }
+        }
+        self.books_with(pods).await
+    }
+
+    async fn books_with(&mut self, pods: Vec<Pod>) -> Result<Books> {
+        let mut books = Books { pods, disks: self.disk_list_live_all().await?, ..Books::default() };
+        let sql = "SELECT id AS owner, id AS host_id, vcpus_used AS vcpus, memory_gb_used AS memory_gb, \
                    disk_gb_used AS disk_gb FROM hosts ORDER BY id";
         for row in all!(self, Share, sql)? {
-            let host = HostId::from_stored(row.id.clone());
-            books.pods.extend(self.pod_list_on_host(&host).await?);
-            books.disks.extend(self.disk_list_on_host(&host).await?);
-            books.hosts.push((host, json(&row.text, "hosts", "facts", &row.id)?, row.size("hosts")?));
+            let size = row.size("hosts")?;
+            books.hosts.push((HostId::from_stored(row.host_id), size));
         }
         let sql = "SELECT pod_id, at FROM events WHERE kind = 'pod.delete_requested' AND pod_id IN \
                    (SELECT id FROM pods WHERE desired = 'gone' AND terminated_at IS NULL)";
@@ -62,10 +84,11 @@ impl Tx {
         let forced = all!(self, (String,), "SELECT pod_id FROM forced_ends ORDER BY pod_id")?;
         books.forced = forced.into_iter().map(|(pod,)| pod).collect();
         books.deleted = deleted.map(|(pod, at)| (pod, Timestamp::from_millis(at))).collect();
-        let sql = "SELECT pod_id AS id, host_id AS text, vcpus, memory_gb, disk_gb FROM allocations ORDER BY pod_id";
+        let sql =
+            "SELECT pod_id AS owner, host_id, vcpus, memory_gb, disk_gb FROM allocations ORDER BY pod_id";
         for row in all!(self, Share, sql)? {
             let size = row.size("allocations")?;
-            books.held.push((row.id, HostId::from_stored(row.text), size));
+            books.held.push((row.owner, HostId::from_stored(row.host_id), size));
         }
         let sql = "SELECT host_id, port, protocol, pod_id FROM ports ORDER BY host_id, port, protocol";
         for (host, port, protocol, owner) in all!(self, (String, i64, String, String), sql)? {

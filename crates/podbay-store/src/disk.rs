@@ -12,14 +12,14 @@ use podbay_core::{DiskId, HostId, Micros, PodId, TeamId, Timestamp, UserId};
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-static OF_PODS: LazyLock<[String; 2]> = LazyLock::new(|| attachments_by("pod_id", "position"));
-static OF_DISKS: LazyLock<[String; 2]> = LazyLock::new(|| attachments_by("disk_id", "pod_id"));
+static OF_PODS: LazyLock<[String; IN_LISTS.len()]> = LazyLock::new(|| attachments_by("pod_id", "position"));
+static OF_DISKS: LazyLock<[String; IN_LISTS.len()]> = LazyLock::new(|| attachments_by("disk_id", "pod_id"));
 
-static SIZES: LazyLock<[String; 2]> = LazyLock::new(|| {
+static SIZES: LazyLock<[String; IN_LISTS.len()]> = LazyLock::new(|| {
     IN_LISTS.map(|size| format!("SELECT id, size_gb FROM disks WHERE id IN ({})", placeholders(1, size)))
 });
 
-fn attachments_by(column: &str, order: &str) -> [String; 2] {
+fn attachments_by(column: &str, order: &str) -> [String; IN_LISTS.len()] {
     IN_LISTS.map(|size| {
         let ids = placeholders(1, size);
         format!(
@@ -201,6 +201,15 @@ impl Tx {
         disks(all!(self, DiskRow, sql, host.as_str())?)
     }
 
+    /// All live disks, those of one host together.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub(crate) async fn disk_list_live_all(&mut self) -> Result<Vec<Disk>> {
+        let sql = "SELECT * FROM disks WHERE terminated_at IS NULL ORDER BY host_id, id";
+        disks(all!(self, DiskRow, sql)?)
+    }
+
     /// Ids of all live disks.
     ///
     /// # Errors
@@ -215,10 +224,23 @@ impl Tx {
     /// # Errors
     /// The database refuses.
     pub async fn disk_update(&mut self, disk: &Disk, expected: i64) -> Result<bool> {
+        self.disk_write(disk, expected, None).await
+    }
+
+    /// As [`Tx::disk_update`], if what its user wants is also still what it was when `disk` was read.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub async fn disk_update_as_wanted(&mut self, disk: &Disk, expected: i64) -> Result<bool> {
+        self.disk_write(disk, expected, Some(disk.generation)).await
+    }
+
+    async fn disk_write(&mut self, disk: &Disk, expected: i64, wanted: Option<i64>) -> Result<bool> {
         let changed = exec!(
             self,
             "UPDATE disks SET volume = $3, failure = $4, ready_at = $5, setbacks = $6, next_at = $7, \
-             updated_at = $8, terminated_at = $9, version = $2 + 1 WHERE id = $1 AND version = $2",
+             updated_at = $8, version = $2 + 1 WHERE id = $1 AND version = $2 \
+             AND generation = COALESCE($9, generation)",
             disk.id.as_str(),
             expected,
             to_json(&disk.volume)?,
@@ -227,8 +249,13 @@ impl Tx {
             i64::from(disk.setbacks),
             disk.next_at.as_millis(),
             disk.updated_at.as_millis(),
-            disk.terminated_at.map(Timestamp::as_millis)
+            wanted
         )?;
+        // By itself, as with pods.
+        if let Some(at) = disk.terminated_at.filter(|_| changed == 1) {
+            let sql = "UPDATE disks SET terminated_at = $2 WHERE id = $1";
+            exec!(self, sql, disk.id.as_str(), at.as_millis())?;
+        }
         Ok(changed == 1)
     }
 
@@ -297,7 +324,7 @@ impl Tx {
 
     async fn attachments<I: AsRef<str>>(
         &mut self,
-        queries: &'static [String; 2],
+        queries: &'static [String; IN_LISTS.len()],
         ids: &[I],
     ) -> Result<Vec<Attachment>> {
         let mut found = Vec::new();

@@ -42,13 +42,23 @@ impl Tx {
         Ok(true)
     }
 
-    /// Writes that the engine of a host answered at that time.
+    /// Writes that the engine of a host answered at that time, and with `all_seen` that all machines that
+    /// rows call running were seen running; since when it was silent, if its silence ends with that.
     ///
     /// # Errors
     /// The database refuses.
-    pub async fn host_answered_put(&mut self, host: &HostId, at: Timestamp) -> Result<()> {
-        exec!(self, "UPDATE hosts SET answered_at = $2 WHERE id = $1", host.as_str(), at.as_millis())?;
-        Ok(())
+    pub async fn host_answered_put(
+        &mut self,
+        host: &HostId,
+        at: Timestamp,
+        all_seen: bool,
+    ) -> Result<Option<Timestamp>> {
+        let sql = "UPDATE hosts SET answered_at = $2, seen_at = CASE WHEN $3 THEN $2 ELSE seen_at END WHERE id = $1 \
+                   RETURNING silent_since";
+        let row = opt!(self, (Option<i64>,), sql, host.as_str(), at.as_millis(), all_seen)?;
+        let Some(since) = row.and_then(|(since,)| since) else { return Ok(None) };
+        let sql = "UPDATE hosts SET silent_since = NULL WHERE id = $1 AND silent_since IS NOT NULL";
+        Ok((exec!(self, sql, host.as_str())? == 1).then_some(Timestamp::from_millis(since)))
     }
 
     /// See [`Tx::host_answered_put`]; `None` if that was never written.
@@ -68,17 +78,6 @@ impl Tx {
         let sql = "UPDATE hosts SET silent_since = $2 WHERE id = $1 AND silent_since IS NULL \
                    AND (answered_at IS NULL OR answered_at <= $2)";
         Ok(exec!(self, sql, host.as_str(), since.as_millis())? == 1)
-    }
-
-    /// Writes that it answers; since when it was silent, if that is news.
-    ///
-    /// # Errors
-    /// The database refuses.
-    pub async fn host_silent_clear(&mut self, host: &HostId) -> Result<Option<Timestamp>> {
-        let row = opt!(self, (Option<i64>,), "SELECT silent_since FROM hosts WHERE id = $1", host.as_str())?;
-        let Some(since) = row.and_then(|(at,)| at) else { return Ok(None) };
-        let sql = "UPDATE hosts SET silent_since = NULL WHERE id = $1 AND silent_since IS NOT NULL";
-        Ok((exec!(self, sql, host.as_str())? == 1).then_some(Timestamp::from_millis(since)))
     }
 
     /// Since when it is silent, if it is. A server of the release before does not clear what is over.

@@ -111,16 +111,8 @@ impl Tx {
         Ok(states)
     }
 
-    /// Writes that all machines of a host that rows call running were seen running at that time.
-    ///
-    /// # Errors
-    /// The database refuses.
-    pub async fn host_seen_put(&mut self, host: &HostId, at: Timestamp) -> Result<()> {
-        exec!(self, "UPDATE hosts SET seen_at = $2 WHERE id = $1", host.as_str(), at.as_millis())?;
-        Ok(())
-    }
-
-    /// See [`Tx::host_seen_put`]; `None` if that was never written.
+    /// When all its machines that rows call running were last seen running, see [`Tx::host_answered_put`]; `None` if
+    /// they never were.
     ///
     /// # Errors
     /// The database refuses.

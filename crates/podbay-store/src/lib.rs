@@ -21,6 +21,7 @@ mod host;
 mod idempotency;
 mod invitation;
 mod login;
+mod memory;
 mod pod;
 mod pod_mark;
 mod readers;
@@ -146,8 +147,8 @@ macro_rules! guarded {
 
 pub(crate) use {all, exec, fetch, guarded, in_list, opt};
 
-/// How many ids an IN list has: few, or a page of them. A statement for each is kept prepared.
-pub(crate) const IN_LISTS: [usize; 2] = [16, 128];
+/// How many ids an IN list has: one, few, or a page of them. A statement for each is kept prepared.
+pub(crate) const IN_LISTS: [usize; 3] = [1, 16, 128];
 
 /// The placeholders of an IN list, the first of which has that number.
 pub(crate) fn placeholders(first: usize, count: usize) -> String {
@@ -158,7 +159,7 @@ pub(crate) fn placeholders(first: usize, count: usize) -> String {
 /// Ids cut into lists of one of the [`IN_LISTS`], with which one it is. What is missing of the last
 /// is filled up with empty ids, which nothing has.
 pub(crate) fn in_lists(ids: Vec<&str>) -> impl Iterator<Item = (usize, Vec<&str>)> {
-    let size = usize::from(ids.len() > IN_LISTS[0]);
+    let size = IN_LISTS.iter().position(|size| ids.len() <= *size).unwrap_or(IN_LISTS.len() - 1);
     let lists: Vec<Vec<&str>> = ids.chunks(IN_LISTS[size]).map(<[&str]>::to_vec).collect();
     lists.into_iter().map(move |mut ids| {
         ids.resize(IN_LISTS[size], "");

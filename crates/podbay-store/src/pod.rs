@@ -158,7 +158,7 @@ macro_rules! owners {
     };
 }
 
-static BY_IDS: LazyLock<[String; 2]> = LazyLock::new(|| {
+static BY_IDS: LazyLock<[String; IN_LISTS.len()]> = LazyLock::new(|| {
     let sql = pods!("WHERE terminated_at IS NULL AND id IN (IDS) AND ", seen!());
     IN_LISTS.map(|size| sql.replace("IDS", &placeholders(2, size)))
 });
@@ -310,13 +310,25 @@ impl Tx {
     /// # Errors
     /// The database refuses.
     pub async fn pod_update(&mut self, pod: &Pod, expected: i64) -> Result<bool> {
+        self.pod_write(pod, expected, None).await
+    }
+
+    /// As [`Tx::pod_update`], if what its user wants is also still what it was when `pod` was read.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub async fn pod_update_as_wanted(&mut self, pod: &Pod, expected: i64) -> Result<bool> {
+        self.pod_write(pod, expected, Some(pod.generation)).await
+    }
+
+    async fn pod_write(&mut self, pod: &Pod, expected: i64, wanted: Option<i64>) -> Result<bool> {
         let changed = exec!(
             self,
             "UPDATE pods SET placement = $3, image = $4, machine = $5, \
              progress = CASE WHEN attempt = $6 AND progress > $9 THEN progress ELSE $9 END, \
              attempt = $6, attempt_failed = $7, failure = $8, ready_at = $10, restarts = $11, setbacks = $12, \
-             next_at = $13, updated_at = $14, terminated_at = $15, image_digest = $16, version = $2 + 1 \
-             WHERE id = $1 AND version = $2",
+             next_at = $13, updated_at = $14, image_digest = $15, version = $2 + 1 \
+             WHERE id = $1 AND version = $2 AND generation = COALESCE($16, generation)",
             pod.id.as_str(),
             expected,
             optional_json(&pod.placement)?,
@@ -331,9 +343,14 @@ impl Tx {
             i64::from(pod.setbacks),
             pod.next_at.as_millis(),
             pod.updated_at.as_millis(),
-            pod.terminated_at.map(Timestamp::as_millis),
-            pod.image_digest.as_deref()
+            pod.image_digest.as_deref(),
+            wanted
         )?;
+        // By itself: five indexes have it, and all of them would be written with every step of a life.
+        if let Some(at) = pod.terminated_at.filter(|_| changed == 1) {
+            let sql = "UPDATE pods SET terminated_at = $2 WHERE id = $1";
+            exec!(self, sql, pod.id.as_str(), at.as_millis())?;
+        }
         Ok(changed == 1)
     }
 
@@ -372,6 +389,14 @@ impl Tx {
         let sql = "SELECT id, next_at FROM pods WHERE terminated_at IS NULL ORDER BY next_at, id";
         let rows = all!(self, (String, i64), sql)?;
         Ok(rows.into_iter().map(|(id, at)| (PodId::from_stored(id), Timestamp::from_millis(at))).collect())
+    }
+
+    /// All live pods, those of one host together.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub(crate) async fn pod_list_live_all(&mut self) -> Result<Vec<Pod>> {
+        read(all!(self, PodRow, pods!("WHERE terminated_at IS NULL ORDER BY host_id, id"))?)
     }
 
     /// All live pods that were placed on a host.

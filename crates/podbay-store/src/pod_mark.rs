@@ -43,7 +43,7 @@ macro_rules! marks {
     };
 }
 
-static BY_IDS: LazyLock<[String; 2]> =
+static BY_IDS: LazyLock<[String; IN_LISTS.len()]> =
     LazyLock::new(|| IN_LISTS.map(|size| marks!(" AND id IN (IDS)").replace("IDS", &placeholders(2, size))));
 
 fn read(rows: Vec<MarkRow>) -> Result<Vec<(PodId, PodMark)>> {
@@ -56,6 +56,15 @@ fn read(rows: Vec<MarkRow>) -> Result<Vec<(PodId, PodMark)>> {
 }
 
 impl Tx {
+    /// The marks of all live pods, those of one host together.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub(crate) async fn pod_marks_all(&mut self) -> Result<Vec<(PodId, PodMark)>> {
+        let sql = "SELECT id, version, generation, progress FROM pods WHERE terminated_at IS NULL ORDER BY host_id, id";
+        read(all!(self, MarkRow, sql)?)
+    }
+
     /// The marks of all live pods that a user sees, newest first.
     ///
     /// # Errors

@@ -71,14 +71,14 @@ fn ids(rows: Vec<(String,)>) -> Vec<PodId> {
     rows.into_iter().map(|(id,)| PodId::from_stored(id)).collect()
 }
 
-static OF_PODS: LazyLock<[String; 2]> = LazyLock::new(|| {
+static OF_PODS: LazyLock<[String; IN_LISTS.len()]> = LazyLock::new(|| {
     let sql = "SELECT id, host_id, user_id, team_id IS NOT NULL AS is_of_team, attempt, \
                machine <> '\"absent\"' AS has_machine \
                FROM pods WHERE terminated_at IS NULL AND id IN (IDS)";
     IN_LISTS.map(|size| sql.replace("IDS", &placeholders(1, size)))
 });
 
-static CHOSEN_OF_PODS: LazyLock<[String; 2]> = LazyLock::new(|| {
+static CHOSEN_OF_PODS: LazyLock<[String; IN_LISTS.len()]> = LazyLock::new(|| {
     let sql = "SELECT pod_id, ssh_key_id FROM pod_keys WHERE pod_id IN (IDS)";
     IN_LISTS.map(|size| sql.replace("IDS", &placeholders(1, size)))
 });

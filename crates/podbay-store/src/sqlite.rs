@@ -3,6 +3,7 @@
 //! [`beside`] and [`crate::Store::snapshot`].
 
 use crate::{Result, StoreError};
+use rusqlite::config::DbConfig;
 use rusqlite::types::FromSql;
 use rusqlite::{Connection, OpenFlags, Row, Statement, ToSql};
 use std::future::Future;
@@ -16,6 +17,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Statements that a connection keeps prepared: more than there are.
 const STATEMENTS: usize = 512;
 
+/// The highest number of a parameter.
+const PARAMETERS_MAX: usize = 255;
+
 /// How a file is opened.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
@@ -23,6 +27,8 @@ pub(crate) struct Options {
     pub(crate) access: Access,
     /// See [`crate::Settings::pages_max`].
     pub(crate) pages_max: Option<u32>,
+    /// The path is a name, and there is no file: see [`crate::Store::in_memory`].
+    pub(crate) in_memory: bool,
 }
 
 /// What may be done with a file.
@@ -103,14 +109,28 @@ impl Options {
             Access::Make => OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
         };
         // Nobody else has this connection, so it needs no lock of its own.
-        let connection = Connection::open_with_flags(&self.path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        let access = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = if self.in_memory {
+            // Seen by all connections of the process that know it by its name. They have one cache, and so a row is
+            // never copied from one of theirs into another.
+            let uri = format!("file:{}?mode=memory&cache=shared", self.path.display());
+            Connection::open_with_flags(uri, access | OpenFlags::SQLITE_OPEN_URI)?
+        } else {
+            Connection::open_with_flags(&self.path, access)?
+        };
         connection.busy_timeout(BUSY_TIMEOUT)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
         connection.pragma_update(None, "foreign_keys", true)?;
+        // Otherwise a statement is planned anew for each value of its LIMIT.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         if self.access != Access::Read {
             connection.pragma_update(None, "journal_mode", "WAL")?;
             // Every commit is on the disk before it is answered: money and places depend on it.
             connection.pragma_update(None, "synchronous", "FULL")?;
+        }
+        if self.in_memory && self.access == Access::Read {
+            // There its flag is not heeded.
+            connection.pragma_update(None, "query_only", true)?;
         }
         if let Some(pages) = self.pages_max {
             connection.pragma_update(None, "max_page_count", pages)?;
@@ -137,7 +157,7 @@ impl Sqlite {
     /// Runs a statement; how many rows it changed.
     pub(crate) fn exec(&mut self, sql: &str, binds: &[&dyn ToSql]) -> Result<u64> {
         let mut statement = self.0.prepare_cached(sql)?;
-        bind(&mut statement, binds)?;
+        bind(sql, &mut statement, binds)?;
         let mut rows = statement.raw_query();
         while rows.next()?.is_some() {}
         Ok(self.0.changes())
@@ -171,8 +191,13 @@ impl Sqlite {
         mut take: impl FnMut(T) -> bool,
     ) -> Result<()> {
         let mut statement = self.0.prepare_cached(sql)?;
-        bind(&mut statement, binds)?;
-        let places = T::COLUMNS.iter().map(|name| statement.column_index(name));
+        bind(sql, &mut statement, binds)?;
+        // Most are asked for in the order of the struct.
+        let place = |(nth, name): (usize, &&str)| match statement.column_name(nth) {
+            Ok(there) if there == *name => Ok(nth),
+            _ => statement.column_index(name),
+        };
+        let places = T::COLUMNS.iter().enumerate().map(place);
         let places = places.collect::<rusqlite::Result<Vec<_>>>()?;
         let mut rows = statement.raw_query();
         while let Some(row) = rows.next()? {
@@ -190,18 +215,29 @@ pub(crate) fn and_ids<'a>(values: &[&'a dyn ToSql], ids: &'a [&'a str]) -> Vec<&
     values.iter().copied().chain(ids).collect()
 }
 
-/// PostgreSQL takes `$2` for the second value, and SQLite for the name of a parameter.
-fn bind(statement: &mut Statement<'_>, binds: &[&dyn ToSql]) -> Result<()> {
-    for nth in 1..=statement.parameter_count() {
-        let name = statement.parameter_name(nth).unwrap_or_default();
-        let number =
-            name.trim_start_matches('$').parse::<usize>().ok().and_then(|number| number.checked_sub(1));
-        let value = number
-            .and_then(|number| binds.get(number))
-            .ok_or_else(|| StoreError::Other(format!("nothing is bound to {name:?}")))?;
-        statement.raw_bind_parameter(nth, value)?;
+/// PostgreSQL takes `$2` for the second value, and SQLite for the name of a parameter: it counts them in the order in
+/// which they appear. To ask it for the names takes longer than to look for them; so there is no `$` but theirs in a
+/// statement.
+fn bind(sql: &str, statement: &mut Statement<'_>, binds: &[&dyn ToSql]) -> Result<()> {
+    let (mut bound, mut nth) = ([0_u64; 1 + PARAMETERS_MAX / 64], 0);
+    for name in sql.split('$').skip(1) {
+        let digits = name.bytes().take_while(u8::is_ascii_digit).count();
+        let number = name[..digits].parse::<usize>().ok().filter(|number| *number <= PARAMETERS_MAX);
+        let value = number.and_then(|number| binds.get(number.checked_sub(1)?));
+        let (Some(number), Some(value)) = (number, value) else {
+            return Err(StoreError::Other(format!("nothing is bound to ${} in: {sql}", &name[..digits])));
+        };
+        let (word, bit) = (&mut bound[number / 64], 1 << (number % 64));
+        if *word & bit == 0 {
+            *word |= bit;
+            nth += 1;
+            statement.raw_bind_parameter(nth, value)?;
+        }
     }
-    Ok(())
+    match statement.parameter_count() {
+        count if count == nth => Ok(()),
+        count => Err(StoreError::Other(format!("{nth} of {count} parameters are bound in: {sql}"))),
+    }
 }
 
 /// Runs `work`, which may take its time, on a thread of its own, within the runtime that this is called in;

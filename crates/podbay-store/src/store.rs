@@ -187,9 +187,13 @@ impl Store {
         } else {
             open_sqlite(settings, commits.clone())?
         };
-        let store = Self { inner: Arc::new(Inner { database, commits }), turnstile: None };
+        let store = Self::on(database, commits);
         store.reader().await?.schema().await?.check()?;
         Ok(store)
+    }
+
+    fn on(database: Database, commits: Arc<AtomicU64>) -> Self {
+        Self { inner: Arc::new(Inner { database, commits }), turnstile: None }
     }
 
     /// The same database, all writes of which pass a turnstile: for tests.
@@ -339,7 +343,8 @@ async fn open_postgres(settings: &Settings) -> Result<Database> {
 
 fn open_sqlite(settings: &Settings, commits: Arc<AtomicU64>) -> Result<Database> {
     let path = settings.url.trim_start_matches("sqlite://").trim_start_matches("sqlite:");
-    let options = |access| Options { path: path.into(), access, pages_max: settings.pages_max };
+    let options =
+        |access| Options { path: path.into(), access, pages_max: settings.pages_max, in_memory: false };
     let readers = || Readers::open(options(Access::Read), settings.readers.max(1));
     if settings.read_only {
         let writer = Writer::start(options(Access::Read).open()?, commits, None)?;
@@ -351,6 +356,14 @@ fn open_sqlite(settings: &Settings, commits: Arc<AtomicU64>) -> Result<Database>
     let checkpoints = Checkpoints::start(options(Access::Write), &mut connection)?;
     let writer = Writer::start(connection, commits, Some(checkpoints))?;
     Ok(Database::Sqlite { readers: readers()?, writer })
+}
+
+/// A store on what `connection` has open, which has no write-ahead log.
+pub(crate) fn open_with(connection: Sqlite, options: &Options, readers: u32) -> Result<Store> {
+    let commits = Arc::new(AtomicU64::new(1));
+    let readers = Readers::open(Options { access: Access::Read, ..options.clone() }, readers)?;
+    let writer = Writer::start(connection, commits.clone(), None)?;
+    Ok(Store::on(Database::Sqlite { readers, writer }, commits))
 }
 
 /// Makes the file for its owner only, if there is none: it holds the environment of pods. Its

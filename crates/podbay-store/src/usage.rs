@@ -7,7 +7,7 @@ use podbay_core::{Micros, PodId, PricePerHour, Timestamp};
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-static OF_PODS: LazyLock<[String; 2]> = LazyLock::new(|| {
+static OF_PODS: LazyLock<[String; IN_LISTS.len()]> = LazyLock::new(|| {
     let sql = "SELECT pod_id, state, price, started_at, ended_at FROM usage_intervals WHERE pod_id IN (IDS) \
                ORDER BY pod_id, seq";
     IN_LISTS.map(|size| sql.replace("IDS", &placeholders(1, size)))

@@ -11,7 +11,7 @@ use podbay_server::app::{App, Chance, Clock, Hosts, Parts, Tuning, owner};
 use podbay_server::config::WhenLost;
 use podbay_server::reconcile::{Lease, lease};
 use podbay_server::{Config, http, lifecycle, reconcile, tasks};
-use podbay_store::{Settings, Store};
+use podbay_store::{Settings, Store, StoreError};
 use serde_json::{Value, json};
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -62,7 +62,7 @@ pub struct TestServer {
     pub clock: ManualClock,
     /// The scripted host; of several, the first.
     pub world: World,
-    /// All scripted hosts, by their names.
+    /// All scripted hosts, in the order of their names.
     pub worlds: Vec<(HostId, World)>,
     /// The server's inside.
     pub app: Arc<App>,
@@ -70,6 +70,8 @@ pub struct TestServer {
     config: Config,
     tuning: Tuning,
     folder: Arc<TempDir>,
+    /// The database is not a file, and stays open.
+    is_in_memory: bool,
     seed: u64,
     /// How the next start of this server takes its share of what there is to do.
     pub share: Share,
@@ -99,6 +101,21 @@ impl TestServer {
         configure: impl FnOnce(&mut Config),
         tune: impl FnOnce(&mut Tuning),
     ) -> Self {
+        Self::on(false, hosts, configure, tune).await
+    }
+
+    /// A server whose SQLite, if that is its database, is in memory: a tenth of the time for those who start
+    /// thousands of them.
+    pub async fn in_memory(hosts: Vec<HostFacts>, configure: impl FnOnce(&mut Config)) -> Self {
+        Self::on(database::postgres().is_none(), hosts, configure, |_| {}).await
+    }
+
+    async fn on(
+        is_in_memory: bool,
+        hosts: Vec<HostFacts>,
+        configure: impl FnOnce(&mut Config),
+        tune: impl FnOnce(&mut Tuning),
+    ) -> Self {
         let folder = Arc::new(folder());
         let mut config = Config { data_dir: folder.path().to_owned(), ..Config::default() };
         if let Some(server) = database::postgres() {
@@ -117,7 +134,11 @@ impl TestServer {
             Tuning { delete_wait: Duration::ZERO, probe_window: Duration::ZERO, ..Tuning::default() };
         tune(&mut tuning);
         let share = if config.is_shared() { Share::Alone } else { Share::Only };
-        let app = start(&config, &tuning, &clock, &worlds, 1, share, |_| {}).await;
+        let store = match is_in_memory {
+            true => Store::in_memory().expect("the database"),
+            false => open(&config, |_| {}).await,
+        };
+        let app = start(&config, store, &tuning, &clock, &worlds, 1, share).await;
         let router = http::router(app.clone());
         Self {
             clock,
@@ -128,6 +149,7 @@ impl TestServer {
             config,
             tuning,
             folder,
+            is_in_memory,
             seed: 1,
             share,
             keys: Mutex::default(),
@@ -140,26 +162,34 @@ impl TestServer {
         self.restart_with(|_| {}).await;
     }
 
-    /// As [`TestServer::restart`], with the database opened differently.
+    /// As [`TestServer::restart`], with the database opened differently, unless it is in memory: that stays open.
     pub async fn restart_with(&mut self, tune: impl FnOnce(&mut Settings)) {
         self.seed += 1;
         // What was on its way to the database arrives: a crash loses answers, not the disk's queue.
-        self.app.store.close().await;
+        let store = if self.is_in_memory {
+            let last = self.app.store.write(|_| Box::pin(async { Ok::<_, StoreError>(()) }));
+            last.await.expect("an empty write");
+            self.app.store.clone()
+        } else {
+            self.app.store.close().await;
+            open(&self.config, tune).await
+        };
         self.app =
-            start(&self.config, &self.tuning, &self.clock, &self.worlds, self.seed, self.share, tune).await;
+            start(&self.config, store, &self.tuning, &self.clock, &self.worlds, self.seed, self.share).await;
         self.router = http::router(self.app.clone());
         take_up(&self.app).await;
     }
 
     /// Starts again on the data of another folder, with the same world.
     pub async fn move_to(&mut self, folder: std::path::PathBuf) {
+        assert!(!self.is_in_memory, "the database is in no folder");
         self.config.data_dir = folder;
         self.restart().await;
     }
 
     /// Another server on the same database and world, all of whose writes and calls pass a turnstile.
     /// It starts as after a crash: everything live is looked at.
-    pub async fn beside<T>(&self, seed: u64, share: Share, turnstile: Arc<T>) -> (Arc<App>, Router)
+    pub async fn beside<T>(&self, seed: u64, share: Share, turnstile: Arc<T>) -> Arc<App>
     where
         T: podbay_store::Turnstile + podbay_provider::fake::Turnstile + 'static,
     {
@@ -170,15 +200,17 @@ impl TestServer {
 
     /// Another server on the same database and world.
     pub async fn another(&self, seed: u64, share: Share) -> (Arc<App>, Router) {
-        let store = Store::open(&Settings::at(self.config.database_url())).await.expect("the database");
-        self.another_with(seed, share, store, hosts(&self.worlds, plain)).await
-    }
-
-    async fn another_with(&self, seed: u64, share: Share, store: Store, hosts: Hosts) -> (Arc<App>, Router) {
-        let app = assemble(&self.config, &self.tuning, &self.clock, store, hosts, seed, share);
-        take_up(&app).await;
+        assert!(!self.is_in_memory, "nobody else can open this database");
+        let store = open(&self.config, |_| {}).await;
+        let app = self.another_with(seed, share, store, hosts(&self.worlds, plain)).await;
         let router = http::router(app.clone());
         (app, router)
+    }
+
+    async fn another_with(&self, seed: u64, share: Share, store: Store, hosts: Hosts) -> Arc<App> {
+        let app = assemble(&self.config, &self.tuning, &self.clock, store, hosts, seed, share);
+        take_up(&app).await;
+        app
     }
 
     /// The client of a user with a full key, made at the first call.
@@ -236,8 +268,8 @@ impl TestServer {
     /// The scripted host of that name.
     #[must_use]
     pub fn world_of(&self, host: &HostId) -> &World {
-        let found = self.worlds.iter().find(|(id, _)| id == host);
-        &found.expect("a host of this server").1
+        let found = self.worlds.binary_search_by(|(id, _)| id.cmp(host));
+        &self.worlds[found.expect("a host of this server")].1
     }
 
     /// Moves the clock from one due time to the next, settling at each, for at most `span`.
@@ -434,20 +466,22 @@ fn assemble(
     })
 }
 
+async fn open(config: &Config, tune: impl FnOnce(&mut Settings)) -> Store {
+    // Each reader has to learn the schema, and a test asks for one thing at a time.
+    let mut settings = Settings { readers: 2, ..Settings::at(config.database_url()) };
+    tune(&mut settings);
+    Store::open(&settings).await.expect("the database")
+}
+
 async fn start(
     config: &Config,
+    store: Store,
     tuning: &Tuning,
     clock: &ManualClock,
     worlds: &[(HostId, World)],
     seed: u64,
     share: Share,
-    tune: impl FnOnce(&mut Settings),
 ) -> Arc<App> {
-    let mut settings = Settings::at(config.database_url());
-    // Each is a thread that has to learn the schema, and a test asks for one thing at a time.
-    settings.readers = 2;
-    tune(&mut settings);
-    let store = Store::open(&settings).await.expect("the database");
     let app = assemble(config, tuning, clock, store, hosts(worlds, plain), seed, share);
     // A server that starts again has the facts in its rows; the engine may be away just now.
     if let Err(error) = lifecycle::facts_refresh(&app).await {

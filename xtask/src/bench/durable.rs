@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(300);
 const PAGES: u32 = 300;
 const PAGE: u64 = 100;
 /// Enough for half a minute and more.
-const SEEDS: &str = "100";
+const SEEDS: &str = "1000";
 
 pub fn measure(report: &mut Report) -> Result<()> {
     let folder = paths::own_fresh("bench-durable")?;
@@ -31,7 +31,8 @@ pub fn measure(report: &mut Report) -> Result<()> {
 
 fn simulator(report: &mut Report) -> Result<()> {
     sh::say(format!("the simulator, {SEEDS} seeds"));
-    let mut sim = sh::guarded(paths::target().join("release/sim"));
+    super::build("sim", &["-p", "podbay-testkit", "--bin", "sim"])?;
+    let mut sim = sh::guarded(paths::target().join("sim/sim"));
     let said = sh::capture(sim.args(["--seeds", SEEDS]))?;
     let words = said.trim().strip_suffix(" pod lifetimes/s").context("the simulator found something")?;
     let rate = words.rsplit(' ').next().and_then(|rate| rate.parse().ok()).context("a rate")?;

@@ -41,7 +41,7 @@ pub fn main(args: &[String]) -> Result<()> {
     let mut report = Report::default();
     setup::programs(setup::What::Bench)?;
     if !WITHOUT_ENGINE.contains(&name) {
-        build(&["-p", "podbay"])?;
+        build("release", &["-p", "podbay"])?;
     }
     let measured = measure(&is_wanted, runs.unwrap_or(30).max(1), &mut report);
     // What was measured before something went wrong is true all the same.
@@ -54,7 +54,7 @@ fn measure(is_wanted: &dyn Fn(&str) -> bool, runs: usize, report: &mut Report) -
         memory::sizes(report)?;
     }
     if WITHOUT_ENGINE.into_iter().any(is_wanted) {
-        build(&["-p", "podbay-testkit", "--bin", "bench_server", "--bin", "sim"])?;
+        build("release", &["-p", "podbay-testkit", "--bin", "bench_server"])?;
     }
     if is_wanted("http") {
         http::compare(report)?;
@@ -73,8 +73,9 @@ fn measure(is_wanted: &dyn Fn(&str) -> bool, runs: usize, report: &mut Report) -
     Ok(())
 }
 
-fn build(what: &[&str]) -> Result<()> {
-    sh::run(sh::cargo().current_dir(paths::root()).args(["build", "--quiet", "--release"]).args(what))
+fn build(profile: &str, what: &[&str]) -> Result<()> {
+    let arguments = ["build", "--quiet", "--profile", profile];
+    sh::run(sh::cargo().current_dir(paths::root()).args(arguments).args(what))
 }
 
 /// What needs real containers.

@@ -211,6 +211,11 @@ impl World {
         self.present().0.machines.values().cloned().collect()
     }
 
+    /// The first machine for which that is true.
+    pub fn machine_where(&self, is_it: impl Fn(&Machine) -> bool) -> Option<Machine> {
+        self.present().0.machines.values().find(|machine| is_it(machine)).cloned()
+    }
+
     /// One machine.
     #[must_use]
     pub fn machine(&self, name: &str) -> Option<Machine> {
@@ -276,6 +281,11 @@ impl World {
     #[must_use]
     pub fn made(&self, pod: &PodId) -> u32 {
         self.present().0.memory.made.get(pod).copied().unwrap_or(0)
+    }
+
+    /// The first pod of which that is true among those that ever had a machine here.
+    pub fn made_where(&self, is_it: impl Fn(&PodId) -> bool) -> Option<PodId> {
+        self.present().0.memory.made.keys().find(|pod| is_it(pod)).cloned()
     }
 
     /// When a machine ran: from when, and until when.

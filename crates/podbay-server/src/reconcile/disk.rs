@@ -12,10 +12,18 @@ use podbay_store::Tx;
 
 /// Steps until the disk waits, is settled or is gone.
 pub(super) async fn steps(app: &App, id: &DiskId, mut view: View) -> Result<Next, Error> {
+    let mut written: Option<Disk> = None;
     loop {
         // Never closed, so there is always a permit to come.
-        let _slot = app.driver.slots.acquire().await.ok();
-        let Some(disk) = app.store.reader().await?.disk_get(id).await? else { return Ok(Next::Idle) };
+        let (_slot, has_waited) = app.driver.slot().await;
+        // As with pods, what was written just now need not be read.
+        let disk = match written.take().filter(|_| !has_waited) {
+            Some(disk) => disk,
+            None => match app.store.reader().await?.disk_get(id).await? {
+                Some(disk) => disk,
+                None => return Ok(Next::Idle),
+            },
+        };
         let decision = plan(&disk, view, app.now());
         tracing::debug!(disk = %id, ?decision, "plan");
         let step = match decision {
@@ -33,7 +41,7 @@ pub(super) async fn steps(app: &App, id: &DiskId, mut view: View) -> Result<Next
             continue;
         };
         let learned = carry_out(app.host(&disk.host_id)?, &disk, step).await;
-        record(app, id, version, learned).await?;
+        written = record(app, id, version, learned).await?;
     }
 }
 
@@ -57,23 +65,20 @@ async fn doubt(app: &App, disk: &Disk, step: &Step) -> Result<Option<i64>, Error
     if !mark_unknown(&mut doubtful, step, app.now()) {
         return Ok(Some(disk.version));
     }
-    let (generation, version) = (disk.generation, disk.version);
+    let version = disk.version;
     let fence = Fence::of(app, &Subject::from(&disk.id));
     let written = app.store.write(move |tx| {
         Box::pin(async move {
             tx.disk_lock(&doubtful.id).await?;
-            let fresh = tx.disk_get(&doubtful.id).await?;
-            if fresh.is_none_or(|fresh| fresh.generation != generation) || !fence.holds(tx).await? {
-                return Ok::<_, Error>(false);
-            }
-            Ok(tx.disk_update(&doubtful, version).await?)
+            Ok::<_, Error>(fence.holds(tx).await? && tx.disk_update_as_wanted(&doubtful, version).await?)
         })
     });
     Ok(written.await?.then_some(version + 1))
 }
 
-/// Takes what was learned into the rows, in one transaction with events and intervals.
-async fn record(app: &App, id: &DiskId, version: i64, learned: Learned) -> Result<(), Error> {
+/// Takes what was learned into the rows, in one transaction with events and intervals; the row as it is now,
+/// if it has taken it.
+async fn record(app: &App, id: &DiskId, version: i64, learned: Learned) -> Result<Option<Disk>, Error> {
     let (now, id, fence) = (app.now(), id.clone(), Fence::of(app, &Subject::from(id)));
     let recorded = app.store.write(move |tx| {
         Box::pin(async move {
@@ -92,13 +97,15 @@ async fn record(app: &App, id: &DiskId, version: i64, learned: Learned) -> Resul
                 // Nothing of this may stay if the row did not take it.
                 return Err(Error::Unavailable("another server has written this disk meanwhile".into()));
             }
+            disk.version = version + 1;
             Ok(Some(disk))
         })
     });
-    if let Some(disk) = recorded.await?.filter(|disk| disk.terminated_at.is_some()) {
-        app.tell_ended(Subject::Disk(disk.id));
+    let recorded = recorded.await?;
+    if let Some(disk) = recorded.as_ref().filter(|disk| disk.terminated_at.is_some()) {
+        app.tell_ended(Subject::from(&disk.id));
     }
-    Ok(())
+    Ok(recorded)
 }
 
 async fn write_effects(tx: &mut Tx, disk: &Disk, effects: &Effects, now: Timestamp) -> Result<(), Error> {

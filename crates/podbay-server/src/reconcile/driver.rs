@@ -7,7 +7,7 @@ use podbay_core::{Subject, Timestamp, limits};
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
 /// The queue. It holds hints only and may be lost at any time: [`Driver::wake_all`] at start
 /// rebuilds it from the rows.
@@ -105,6 +105,14 @@ impl Queue {
 impl Driver {
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A permit for a step, and whether it had to be waited for.
+    pub(super) async fn slot(&self) -> (Option<SemaphorePermit<'_>>, bool) {
+        match self.slots.try_acquire() {
+            Ok(slot) => (Some(slot), false),
+            Err(_) => (self.slots.acquire().await.ok(), true),
+        }
     }
 
     /// Something about this pod or disk may have changed.

@@ -45,11 +45,19 @@ pub async fn run(app: &App, id: &Subject, view: View, flight: &Flight) -> Next {
 }
 
 async fn steps(app: &App, id: &PodId, mut view: View, flight: &Flight) -> Result<Next, Error> {
+    let mut written: Option<Pod> = None;
     loop {
         // Held but while something slow is waited for: users' own reads and writes must find the
         // database idle enough. Never closed, so there is always a permit to come.
-        let slot = app.driver.slots.acquire().await.ok();
-        let Some(pod) = app.store.reader().await?.pod_get(id).await? else { return Ok(Next::Idle) };
+        let (slot, has_waited) = app.driver.slot().await;
+        // What was written just now need not be read, unless there was time for its user to change their mind.
+        let pod = match written.take().filter(|_| !has_waited) {
+            Some(pod) => pod,
+            None => match app.store.reader().await?.pod_get(id).await? {
+                Some(pod) => pod,
+                None => return Ok(Next::Idle),
+            },
+        };
         view.lost = silence::lost_to(app, &pod).await?;
         let decision = plan(&pod, view, app.now());
         tracing::debug!(pod = %id, ?decision, "plan");
@@ -67,7 +75,7 @@ async fn steps(app: &App, id: &PodId, mut view: View, flight: &Flight) -> Result
         if step == Step::Remove
             && let Some(learned) = last_look(app, &pod).await?
         {
-            record(app, &pod.id, pod.version, learned).await?;
+            written = record(app, &pod.id, pod.version, learned).await?;
             continue;
         }
         let Some(version) = doubt(app, &pod, &step).await? else {
@@ -80,7 +88,7 @@ async fn steps(app: &App, id: &PodId, mut view: View, flight: &Flight) -> Result
             None => app.driver.slots.acquire().await.ok(),
             held => held,
         };
-        record(app, &pod.id, version, learned).await?;
+        written = record(app, &pod.id, version, learned).await?;
     }
 }
 
@@ -92,27 +100,28 @@ async fn doubt(app: &App, pod: &Pod, step: &Step) -> Result<Option<i64>, Error> 
     if !mark_unknown(&mut doubtful, step, now) {
         return Ok(Some(pod.version));
     }
-    let (generation, version) = (pod.generation, pod.version);
+    let version = pod.version;
     let fence = Fence::of(app, &Subject::from(&pod.id));
     let written = app.store.write(move |tx| {
         Box::pin(async move {
             tx.pod_lock(&doubtful.id).await?;
-            let fresh = tx.pod_get(&doubtful.id).await?;
-            let is_void =
-                |fresh: Pod| fresh.generation != generation && !mutation::on(Mutation::ForgetGeneration);
-            if fresh.is_none_or(is_void) || !fence.holds(tx).await? {
+            if !fence.holds(tx).await? {
                 return Ok::<_, Error>(false);
             }
-            Ok(tx.pod_update(&doubtful, version).await?)
+            if mutation::on(Mutation::ForgetGeneration) {
+                return Ok(tx.pod_update(&doubtful, version).await?);
+            }
+            Ok(tx.pod_update_as_wanted(&doubtful, version).await?)
         })
     });
     Ok(written.await?.then_some(version + 1))
 }
 
-/// Takes what was learned into the rows, in one transaction with events and intervals.
-async fn record(app: &App, id: &PodId, version: i64, learned: Learned) -> Result<(), Error> {
+/// Takes what was learned into the rows, in one transaction with events and intervals; the row as it is now,
+/// if it has taken it.
+async fn record(app: &App, id: &PodId, version: i64, learned: Learned) -> Result<Option<Pod>, Error> {
     if learned == Learned::Cancelled {
-        return Ok(());
+        return Ok(None);
     }
     let (now, id, range) = (app.now(), id.clone(), app.config.ports);
     let start = app.chance.port(range.first, range.last);
@@ -145,10 +154,12 @@ async fn record(app: &App, id: &PodId, version: i64, learned: Learned) -> Result
             if pod.terminated_at.is_some() {
                 fence.drop_claim(tx).await?;
             }
+            pod.version = version + 1;
             Ok(Some(pod))
         })
     });
-    if let Some(pod) = recorded.await? {
+    let recorded = recorded.await?;
+    if let Some(pod) = &recorded {
         if pod.terminated_at.is_some() {
             app.tell_ended(Subject::from(&pod.id));
         }
@@ -156,7 +167,7 @@ async fn record(app: &App, id: &PodId, version: i64, learned: Learned) -> Result
             app.keys_touch(KeysOf::Pod(pod.id.clone()));
         }
     }
-    Ok(())
+    Ok(recorded)
 }
 
 fn gives_up(pod: &Pod, learned: &Learned) -> bool {

@@ -72,13 +72,19 @@ pub(super) async fn missed(app: &App, host: &Host, why: &str) -> Result<(), Erro
     Ok(())
 }
 
-/// Writes that the engine has answered, and that its silence is over.
+/// Writes that the engine has answered, with `all_seen` that it showed all that is to run, and that its silence
+/// is over.
 ///
 /// # Errors
 /// The database refuses.
-pub async fn answered(tx: &mut Tx, host: &HostId, engine: &str, now: Timestamp) -> Result<(), Error> {
-    tx.host_answered_put(host, now).await?;
-    if let Some(since) = tx.host_silent_clear(host).await? {
+pub async fn answered(
+    tx: &mut Tx,
+    host: &HostId,
+    engine: &str,
+    now: Timestamp,
+    all_seen: bool,
+) -> Result<(), Error> {
+    if let Some(since) = tx.host_answered_put(host, now, all_seen).await? {
         let minutes = now.since(since).as_secs() / 60;
         let text = format!("{engine} answers again, after {minutes} minutes");
         tracing::warn!(%host, "{text}");

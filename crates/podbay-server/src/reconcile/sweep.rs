@@ -6,13 +6,14 @@
 
 use super::silence;
 use crate::app::{App, Error, Host};
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use podbay_core::disk::{self, Disk};
 use podbay_core::mutation::{self, Mutation};
 use podbay_core::pod::{Decision, MachinePhase, Pod, Resource, View, plan};
 use podbay_core::{PodId, Subject, Timestamp, limits};
 use podbay_provider::{ListedMachine, ListedVolume};
 use std::collections::{HashMap, HashSet};
+use std::fmt::Display;
 
 /// What a sweep found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -51,11 +52,8 @@ pub async fn sweep(app: &App) -> Found {
 
 async fn sweep_host(app: &App, host: &Host) -> Found {
     let mut found = Found::default();
-    // A look that got no answer has taken long enough.
-    if machines(app, host, &mut found).await
-        && let Err(error) = volumes(app, host, &mut found).await
-    {
-        found.trouble = Some(error);
+    if let Err(trouble) = compare(app, host, &mut found).await {
+        found.trouble = Some(trouble);
     }
     if app.hosts.are_several() {
         found.trouble = found.trouble.map(|trouble| format!("{}: {trouble}", host.id));
@@ -63,47 +61,59 @@ async fn sweep_host(app: &App, host: &Host) -> Found {
     found
 }
 
-/// Whether the engine has answered.
-async fn machines(app: &App, host: &Host, found: &mut Found) -> bool {
-    let looked_at = app.now();
+/// What a host showed, and what the rows say of it.
+struct Look {
+    at: Timestamp,
+    forced: Vec<(PodId, Timestamp)>,
+    pods: Vec<Pod>,
+    disks: Vec<Disk>,
+}
+
+fn text(error: impl Display) -> String {
+    error.to_string()
+}
+
+async fn compare(app: &App, host: &Host, found: &mut Found) -> Result<(), String> {
+    let at = app.now();
     // Before the list, or one that is ended meanwhile would be judged by a look from before.
-    let forced = match forced(app, host).await {
-        Ok(forced) => forced,
+    let forced = app.store.reader().await.map_err(text)?.forced_end_list(&host.id).await.map_err(text)?;
+    // Both at a time: the longer the rows are read after a list, the more of them say what it could not show.
+    let (machines, volumes) = join(host.provider.machine_list(), host.provider.volume_list()).await;
+    let machines = match machines {
+        Ok(machines) => {
+            silence::broken(app, host);
+            Some(machines)
+        }
         Err(error) => {
             found.trouble = Some(error.to_string());
-            return true;
+            // One that answers, and cannot list, is in trouble and not away. A look that got no answer has taken
+            // long enough.
+            if host.provider.ping().await.is_err() {
+                return silence::missed(app, host, &error.to_string()).await.map_err(text);
+            }
+            silence::broken(app, host);
+            None
         }
     };
-    let machines = match host.provider.machine_list().await {
-        Ok(machines) => machines,
-        Err(error) => {
-            found.trouble = Some(error.to_string());
-            // One that answers, and cannot list, is in trouble and not away.
-            if host.provider.ping().await.is_ok() {
-                silence::broken(app, host);
-                return true;
-            }
-            if let Err(trouble) = silence::missed(app, host, &error.to_string()).await {
-                found.trouble = Some(trouble.to_string());
-            }
-            return false;
-        }
-    };
-    silence::broken(app, host);
-    // Rows are read after the list: a machine in the list of a pod whose row is not yet there
+    // Rows are read after the lists: a machine in the list of a pod whose row is not yet there
     // cannot exist, because rows come first.
-    let pods = match rows(app, host).await {
-        Ok(pods) => pods,
-        Err(error) => {
-            found.trouble = Some(error.to_string());
-            return true;
-        }
-    };
+    let (pods, disks) = rows(app, host).await.map_err(text)?;
+    let look = Look { at, forced, pods, disks };
+    if let Some(machines) = machines {
+        judge_machines(app, host, &look, &machines, found).await;
+    }
+    match volumes {
+        Ok(volumes) => judge_volumes(app, host, &look, &volumes, found).await,
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+async fn judge_machines(app: &App, host: &Host, look: &Look, machines: &[ListedMachine], found: &mut Found) {
     let by_name: HashMap<&str, &ListedMachine> =
         machines.iter().map(|machine| (machine.name.as_str(), machine)).collect();
     let mut known = HashSet::new();
     let (mut running, mut missing) = (0, 0);
-    for pod in &pods {
+    for pod in &look.pods {
         let name = pod.machine_name();
         running += usize::from(is_running(pod));
         if differs(pod, by_name.get(name.as_str()).copied()) {
@@ -120,17 +130,16 @@ async fn machines(app: &App, host: &Host, found: &mut Found) -> bool {
     }
     // While one is missing the stamp stays: it is what that one's bill may end at.
     let all_seen = running > 0 && missing == 0;
-    if let Err(error) = answered(app, host, looked_at, all_seen).await {
+    if let Err(error) = answered(app, host, look.at, all_seen).await {
         found.trouble = Some(error.to_string());
     }
-    for (pod, at) in forced {
-        if let Err(error) = settle(app, &pod, at, &machines, looked_at).await {
+    for (pod, at) in &look.forced {
+        if let Err(error) = settle(app, pod, *at, machines, look.at).await {
             found.trouble = Some(error.to_string());
         }
     }
     let unknown = machines.iter().filter(|machine| !known.contains(&machine.name));
     orphans(app, host, unknown, found).await;
-    true
 }
 
 /// Removes the machines that no row names, but those that it is not for this database to judge.
@@ -184,31 +193,32 @@ async fn is_stray(app: &App, host: &Host, machine: &ListedMachine) -> Result<boo
     Ok(row.is_none() || row.as_ref().is_some_and(is_elsewhere) || in_span)
 }
 
-async fn volumes(app: &App, host: &Host, found: &mut Found) -> Result<(), String> {
-    let volumes = host.provider.volume_list().await.map_err(|error| error.to_string())?;
-    let mut tx = app.store.reader().await.map_err(|error| error.to_string())?;
-    // Rows after the list, as above.
-    let disks = tx.disk_list_on_host(&host.id).await.map_err(|error| error.to_string())?;
-    let by_name: HashMap<&str, &ListedVolume> =
-        volumes.iter().map(|volume| (volume.name.as_str(), volume)).collect();
-    for disk in &disks {
-        if volume_differs(disk, by_name.contains_key(disk.volume_name().as_str())) {
+async fn judge_volumes(
+    app: &App,
+    host: &Host,
+    look: &Look,
+    volumes: &[ListedVolume],
+    found: &mut Found,
+) -> Result<(), String> {
+    let there: HashSet<&str> = volumes.iter().map(|volume| volume.name.as_str()).collect();
+    let mut known = HashSet::new();
+    for disk in &look.disks {
+        let name = disk.volume_name();
+        if volume_differs(disk, there.contains(name.as_str())) {
             app.driver.wake_suspect(&disk.id);
             found.suspects.push(Subject::from(&disk.id));
         } else if matches!(disk::plan(disk, View::default(), app.now()), disk::Decision::Do(_)) {
             app.driver.wake(&disk.id);
         }
+        known.insert(name);
     }
-    for volume in &volumes {
-        if disks.iter().any(|disk| disk.volume_name() == volume.name) {
-            continue;
-        }
+    for volume in volumes.iter().filter(|volume| !known.contains(&volume.name)) {
         let row = match &volume.disk_id {
-            Some(id) => tx.disk_get(id).await.map_err(|error| error.to_string())?,
+            Some(id) => app.store.reader().await.map_err(text)?.disk_get(id).await.map_err(text)?,
             None => None,
         };
         if row.is_some_and(|disk| disk.terminated_at.is_some() && disk.volume_name() == volume.name) {
-            host.provider.volume_remove(&volume.name).await.map_err(|error| error.to_string())?;
+            host.provider.volume_remove(&volume.name).await.map_err(text)?;
             tracing::warn!(volume = volume.name, "removed the volume of a deleted disk");
             found.removed.push(volume.name.clone());
         } else {
@@ -238,20 +248,10 @@ fn volume_differs(disk: &Disk, is_there: bool) -> bool {
 /// Writes that the engine has answered, and whether it showed all that is to run.
 async fn answered(app: &App, host: &Host, at: Timestamp, all_seen: bool) -> Result<(), Error> {
     let (host, engine) = (host.id.clone(), host.engine.clone());
-    let written = app.store.write(move |tx| {
-        Box::pin(async move {
-            silence::answered(tx, &host, &engine, at).await?;
-            if all_seen {
-                tx.host_seen_put(&host, at).await?;
-            }
-            Ok::<_, Error>(())
-        })
-    });
+    let written = app
+        .store
+        .write(move |tx| Box::pin(async move { silence::answered(tx, &host, &engine, at, all_seen).await }));
     written.await
-}
-
-async fn forced(app: &App, host: &Host) -> Result<Vec<(PodId, Timestamp)>, podbay_store::StoreError> {
-    app.store.reader().await?.forced_end_list(&host.id).await
 }
 
 /// Gives back what a pod held that was ended by force, once the host shows that nothing of it is left. A
@@ -284,9 +284,12 @@ fn is_running(pod: &Pod) -> bool {
     matches!(&pod.machine, Resource::Present(machine) if matches!(machine.phase, MachinePhase::Running { .. }))
 }
 
-async fn rows(app: &App, host: &Host) -> Result<Vec<Pod>, podbay_store::StoreError> {
+async fn rows(app: &App, host: &Host) -> Result<(Vec<Pod>, Vec<Disk>), podbay_store::StoreError> {
     let host = host.id.clone();
-    app.store.snapshot(move |tx| Box::pin(async move { tx.pod_list_on_host(&host).await })).await
+    let read = app.store.snapshot(move |tx| {
+        Box::pin(async move { Ok((tx.pod_list_on_host(&host).await?, tx.disk_list_on_host(&host).await?)) })
+    });
+    read.await
 }
 
 /// Whether the engine shows something else than the row says. A row in doubt, or one that is

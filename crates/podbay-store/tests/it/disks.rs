@@ -99,7 +99,12 @@ async fn the_reconciler_and_the_user_write_past_each_other() {
         let update = |disk: Disk, version| {
             db.write(move |tx| Box::pin(async move { tx.disk_update(&disk, version).await }))
         };
+        let as_wanted = |disk: Disk, version| {
+            db.write(move |tx| Box::pin(async move { tx.disk_update_as_wanted(&disk, version).await }))
+        };
         let learned = Disk { ready_at: Some(at(6)), ..seen };
+        assert!(!as_wanted(learned.clone(), 1).await.unwrap(), "{}: what was wanted then", db.kind);
+        assert_eq!(get(&db, 1).await.ready_at, None, "{}", db.kind);
         assert!(update(learned.clone(), 1).await.unwrap(), "{}: a rename does not disturb it", db.kind);
         assert!(!update(learned, 1).await.unwrap(), "{}: an old version", db.kind);
         let now = get(&db, 1).await;
@@ -109,6 +114,9 @@ async fn the_reconciler_and_the_user_write_past_each_other() {
         assert!(gone(7).await.unwrap() && !gone(8).await.unwrap(), "{}: once", db.kind);
         let now = get(&db, 1).await;
         assert_eq!((now.desired, now.generation, now.next_at), (Desired::Gone, 3, at(7)));
+        let ended = Disk { terminated_at: Some(at(9)), ..now };
+        assert!(as_wanted(ended.clone(), 2).await.unwrap());
+        assert_eq!(get(&db, 1).await, Disk { version: 3, ..ended }, "{}", db.kind);
     }
 }
 

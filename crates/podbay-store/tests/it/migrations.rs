@@ -181,7 +181,7 @@ async fn read_back(url: String, version: i64) {
     drop(tx);
     // What a migration adds can be written, too.
     store
-        .write(|tx| Box::pin(async move { tx.host_seen_put(&host(), at(12)).await }))
+        .write(|tx| Box::pin(async move { tx.host_answered_put(&host(), at(12), true).await }))
         .await
         .unwrap_or_else(|error: StoreError| panic!("version {version}: {error}"));
     assert_eq!(store.reader().await.unwrap().host_seen(&host()).await.unwrap(), Some(at(12)));

@@ -50,6 +50,28 @@ async fn a_host_is_given_out_until_it_is_full_and_no_further() {
 }
 
 #[tokio::test]
+async fn a_host_that_answers_ends_its_silence_and_keeps_when_all_was_seen() {
+    for db in both().await {
+        db.furnish().await;
+        let answered = |millis, all_seen| {
+            db.write(move |tx| {
+                Box::pin(async move { tx.host_answered_put(&host(), at(millis), all_seen).await })
+            })
+        };
+        assert_eq!(answered(10, true).await.unwrap(), None, "{}: it was not silent", db.kind);
+        assert_eq!(answered(20, false).await.unwrap(), None);
+        let mut tx = db.reader().await;
+        assert_eq!(tx.host_seen(&host()).await.unwrap(), Some(at(10)), "{}", db.kind);
+        assert_eq!(tx.host_answered(&host()).await.unwrap(), Some(at(20)), "{}", db.kind);
+        drop(tx);
+        let silent = db.write(|tx| Box::pin(async move { tx.host_silent_put(&host(), at(20)).await }));
+        assert!(silent.await.unwrap());
+        assert_eq!(answered(30, false).await.unwrap(), Some(at(20)), "{}: since then", db.kind);
+        assert_eq!(answered(40, false).await.unwrap(), None, "{}: once", db.kind);
+    }
+}
+
+#[tokio::test]
 async fn a_gpu_has_one_owner_under_concurrent_takers() {
     for db in both().await {
         db.furnish().await;

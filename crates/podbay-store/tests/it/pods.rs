@@ -71,6 +71,57 @@ async fn the_reconciler_and_the_user_write_past_each_other() {
 }
 
 #[tokio::test]
+async fn what_follows_from_an_old_wish_is_not_written() {
+    for db in both().await {
+        db.furnish().await;
+        insert(&db, vec![pod(1, 1, 10)]).await;
+        let as_wanted = |pod: &Pod, expected| {
+            let pod = pod.clone();
+            db.write(move |tx| Box::pin(async move { tx.pod_update_as_wanted(&pod, expected).await }))
+        };
+        let mut seen = get(&db, &pod_id(1)).await;
+        seen.machine = Resource::Unknown { since: at(30) };
+        assert!(as_wanted(&seen, 1).await.unwrap(), "{}", db.kind);
+        assert!(!as_wanted(&seen, 1).await.unwrap(), "{}: an old version", db.kind);
+        let gone = db.write(|tx| Box::pin(async move { tx.pod_set_gone(&pod_id(1), at(40)).await }));
+        assert!(gone.await.unwrap());
+        let deleted = get(&db, &pod_id(1)).await;
+        seen.attempt = 2;
+        assert!(!as_wanted(&seen, 2).await.unwrap(), "{}: the version fits, the wish does not", db.kind);
+        assert_eq!(get(&db, &pod_id(1)).await, deleted, "{}: nothing is written", db.kind);
+        let ended = Pod { terminated_at: Some(at(50)), ..deleted };
+        assert!(!as_wanted(&ended, 1).await.unwrap(), "{}", db.kind);
+        assert_eq!(get(&db, &pod_id(1)).await.terminated_at, None, "{}: nor has it ended", db.kind);
+        assert!(as_wanted(&ended, 2).await.unwrap());
+        assert_eq!(get(&db, &pod_id(1)).await, Pod { version: 3, ..ended }, "{}", db.kind);
+    }
+}
+
+#[tokio::test]
+async fn books_are_read_on_from_what_was_read_before() {
+    for db in both().await {
+        db.furnish().await;
+        insert(&db, (1..=4).map(|number| pod(number, 1, 10)).collect()).await;
+        let before = db.reader().await.books().await.unwrap();
+        let updated = Pod { attempt: 2, ..get(&db, &pod_id(1)).await };
+        assert!(update(&db, &updated, 1).await);
+        let ended = Pod { terminated_at: Some(at(20)), ..get(&db, &pod_id(2)).await };
+        assert!(update(&db, &ended, 1).await);
+        let wished = db.write(|tx| Box::pin(async move { tx.pod_set_gone(&pod_id(3), at(40)).await }));
+        assert!(wished.await.unwrap());
+        insert(&db, vec![pod(5, 1, 10)]).await;
+        let mut tx = db.reader().await;
+        let (after, whole) = (tx.books_after(before).await.unwrap(), tx.books().await.unwrap());
+        assert_eq!(after.pods, whole.pods, "{}", db.kind);
+        assert_eq!(
+            after.pods.iter().map(|pod| &pod.id).collect::<Vec<_>>(),
+            [1, 3, 4, 5].map(pod_id).each_ref()
+        );
+        assert_eq!((after.pods[0].attempt, after.pods[1].generation), (2, 2), "{}", db.kind);
+    }
+}
+
+#[tokio::test]
 async fn progress_only_grows_within_an_attempt() {
     for db in both().await {
         db.furnish().await;
@@ -126,6 +177,14 @@ async fn lists_are_of_one_user_and_stable() {
         assert_eq!(found, expected, "{}: live ones of the user, in the asked order, once", db.kind);
         let marks = tx.pod_marks_by_ids(&user(1), &ids).await.unwrap();
         assert_eq!(marks.into_iter().map(|(id, _)| id).collect::<Vec<_>>(), expected, "{}", db.kind);
+
+        // The lists of ids that a statement is kept for, and their edges.
+        for count in [0, 1, 2, 16, 17, 128, 129] {
+            let ids: Vec<PodId> =
+                (41 - count..=40).rev().map(|number| pod_id(number.max(0) as u128)).collect();
+            let found = tx.pod_list_by_ids(&user(1), &ids).await.unwrap();
+            assert_eq!(found.len() as i64, count.min(30), "{}: {count} ids", db.kind);
+        }
 
         let ended = async |tx: &mut podbay_store::Tx, sort, descending| {
             let page = tx.pod_list_history(&user(1), sort, descending, 0, 3).await.unwrap();

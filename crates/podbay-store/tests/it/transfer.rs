@@ -1,6 +1,6 @@
 //! An installation moves from SQLite to PostgreSQL.
 
-use crate::harness::{at, both, pod, pod_id, schema, user};
+use crate::harness::{at, both, host, pod, pod_id, schema, user};
 use podbay_store::{Settings, Store, StoreError, TABLES};
 use sqlx::{ConnectOptions, Row};
 use std::collections::BTreeSet;
@@ -47,6 +47,7 @@ async fn an_installation_moves_with_its_history_into_an_empty_database_only() {
     let (mut from, mut to) = (db.reader().await, target.reader().await.unwrap());
     let (from_books, to_books) = (from.books().await.unwrap(), to.books().await.unwrap());
     assert_eq!(format!("{from_books:?}"), format!("{to_books:?}"));
+    assert_eq!(from.host_get(&host()).await.unwrap(), to.host_get(&host()).await.unwrap());
     assert_eq!(from.user_get(&user(2)).await.unwrap(), to.user_get(&user(2)).await.unwrap());
     let events = from.event_list(&pod_id(1), 0, 10_000).await.unwrap();
     assert_eq!(events, to.event_list(&pod_id(1), 0, 10_000).await.unwrap());

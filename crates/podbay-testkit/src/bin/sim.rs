@@ -5,6 +5,10 @@ use podbay_testkit::sim::{self, Violation};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+/// A fifth of a run is memory asked for and given back.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Seeds within which each deliberate bug must be seen.
 const MUTATION_SEEDS_MAX: u64 = 10_000;
 
@@ -69,7 +73,7 @@ fn main() -> ExitCode {
 #[expect(clippy::print_stderr, reason = "that something is going on is talk")]
 fn smallest(violation: Violation) -> ExitCode {
     eprintln!("seed {} breaks {}; looking for the smallest run that does", violation.seed, violation.what);
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let runtime = match sim::runtime() {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("{violation}\n{error}");

@@ -9,7 +9,7 @@ use podbay_core::usage::{Interval, total};
 use podbay_core::{HostId, Micros, PodId, Timestamp};
 use podbay_provider::fake::Machine;
 use podbay_store::{Event, StoreError};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 const MILLIS_PER_HOUR: i128 = 3_600_000;
@@ -28,6 +28,10 @@ pub(super) struct Watchbook {
 }
 
 impl Watchbook {
+    pub fn ready_count(&self) -> u64 {
+        self.ready.len() as u64
+    }
+
     pub fn ended_count(&self) -> u64 {
         self.ended.len() as u64
     }
@@ -35,6 +39,11 @@ impl Watchbook {
 
 fn rows(error: StoreError) -> String {
     format!("rows: {error}")
+}
+
+/// Whether that is news.
+fn note(known: &mut BTreeSet<String>, pod: &Pod) -> bool {
+    !known.contains(pod.id.as_str()) && known.insert(pod.id.to_string())
 }
 
 fn told(findings: &[Finding]) -> Result<(), String> {
@@ -54,10 +63,33 @@ impl Run {
         {
             return Ok(books.clone());
         }
-        let read = self.server.app.store.snapshot(|tx| Box::pin(tx.books())).await;
-        let books = Arc::new(read.map_err(rows)?);
+        // Nobody else has them: they are taken apart, and not copied.
+        let before = self.kept.take().and_then(|(_, books)| Arc::into_inner(books));
+        let read = self.server.app.store.snapshot(|tx| match before {
+            Some(before) => Box::pin(tx.books_after(before)),
+            None => Box::pin(tx.books()),
+        });
+        let books = Arc::new(read.await.map_err(rows)?);
         self.kept = Some((version, books.clone()));
         Ok(books)
+    }
+
+    /// The books as they were read piece by piece are what they are when all is read.
+    pub(super) async fn check_marks(&mut self) -> Result<(), String> {
+        let before = Books::clone(&*self.books().await?);
+        let read =
+            self.server.app.store.snapshot(|tx| {
+                Box::pin(async move { Ok((tx.books_after(before).await?, tx.books().await?)) })
+            });
+        let (pieces, whole) = read.await.map_err(rows)?;
+        if pieces.pods == whole.pods {
+            return Ok(());
+        }
+        let differs = pieces.pods.iter().zip(&whole.pods).find(|(piece, whole)| piece != whole);
+        let (pieces, whole) = (pieces.pods.len(), whole.pods.len());
+        Err(format!(
+            "marks: of {pieces} pods in pieces and {whole} in whole the first to differ is {differs:?}"
+        ))
     }
 
     /// Every row and every machine, against the invariants.
@@ -70,24 +102,27 @@ impl Run {
         }
         let books = self.books().await?;
         told(&audit::books(&books))?;
-        let live: BTreeSet<&str> = books.pods.iter().map(|pod| pod.id.as_str()).collect();
         for pod in &books.pods {
             // One whose order was answered with an error has no user who knows it.
-            self.pods.insert(pod.id.to_string());
+            note(&mut self.pods, pod);
             self.check_live(pod)?;
         }
-        let ended: Vec<String> = self
-            .pods
-            .iter()
-            .filter(|id| !live.contains(id.as_str()) && !self.book.ended.contains_key(*id))
-            .cloned()
-            .collect();
-        for id in ended {
+        self.check_places(&books)?;
+        for id in self.newly_ended(&books) {
             let billed = self.check_ended(&id).await?;
             self.book.ended.insert(id, billed);
         }
         self.check_forced(&books)?;
         self.check_disks(&books).await
+    }
+
+    fn newly_ended(&self, books: &Books) -> Vec<String> {
+        if self.pods.len() == books.pods.len() + self.book.ended.len() {
+            return Vec::new();
+        }
+        let live: BTreeSet<&str> = books.pods.iter().map(|pod| pod.id.as_str()).collect();
+        let is_new = |id: &&String| !live.contains(id.as_str()) && !self.book.ended.contains_key(*id);
+        self.pods.iter().filter(is_new).cloned().collect()
     }
 
     /// How many pods that were ended by force still hold what they held.
@@ -102,20 +137,22 @@ impl Run {
     /// What a pod that was ended by force had is not given to others while its machine may run.
     fn check_forced(&self, books: &Books) -> Result<(), String> {
         let held: BTreeSet<&str> = books.held.iter().map(|(owner, _, _)| owner.as_str()).collect();
-        let machines = self.server.worlds.iter().flat_map(|(_, world)| world.machines());
-        for machine in machines.filter(|machine| machine.is_running() && !machine.late) {
+        let is_left = |machine: &Machine| {
             let owner = machine.spec.pod_id.as_str();
-            if self.book.ended.contains_key(owner) && !held.contains(owner) {
-                return Err(format!("A2: {owner} has ended, holds nothing, and {} runs", machine.spec.name));
+            let runs = machine.is_running() && !machine.late;
+            runs && self.book.ended.contains_key(owner) && !held.contains(owner)
+        };
+        match self.server.worlds.iter().find_map(|(_, world)| world.machine_where(is_left)) {
+            None => Ok(()),
+            Some(Machine { spec, .. }) => {
+                Err(format!("A2: {} has ended, holds nothing, and {} runs", spec.pod_id, spec.name))
             }
         }
-        Ok(())
     }
 
     fn check_live(&mut self, pod: &Pod) -> Result<(), String> {
-        let (id, name, world) = (pod.id.to_string(), pod.machine_name(), self.server.world_of(&pod.host));
-        self.check_place(pod)?;
-        if pod.ready_at.is_some() && self.book.ready.insert(id.clone()) && !world.has_greeted(&name) {
+        let (id, name, world) = (&pod.id, pod.machine_name(), self.server.world_of(&pod.host));
+        if pod.ready_at.is_some() && note(&mut self.book.ready, pod) && !world.has_greeted(&name) {
             return Err(format!("W2: {id} is ready, and nobody has seen its SSH"));
         }
         if let Some(failure) = &pod.failure
@@ -124,30 +161,45 @@ impl Run {
         {
             return Err(format!("P7: {id} has lost its machine, and nobody but podbay took it"));
         }
-        if pod.is_given_up() && self.book.given_up.insert(id.clone()) {
+        if pod.is_given_up() && note(&mut self.book.given_up, pod) {
             self.summary.met("GivenUp", 1);
             if !self.server.gives_up() {
                 return Err(format!("P7: {id} was given up by nobody"));
             }
         }
-        let machines = world.machines_of(&pod.id);
-        let keeps = |machine: &&Machine| !machine.late && (machine.is_running() || pod.ready_at.is_none());
+        let keeps = |machine: &Machine| !machine.late && (machine.is_running() || pod.ready_at.is_none());
         if pod.placement.is_none()
-            && let Some(machine) = machines.iter().find(keeps)
+            && let Some(machine) = world.machines_of(&pod.id).into_iter().find(keeps)
         {
             return Err(format!("A2: {id} has given its place back and has {}", machine.spec.name));
         }
         if pod.desired == Desired::Gone
-            && self.book.gone.insert(id.clone())
+            && note(&mut self.book.gone, pod)
             && pod.machine == Resource::Absent
             && world.made(&pod.id) == 0
         {
-            self.book.never.insert(id.clone());
+            note(&mut self.book.never, pod);
         }
         self.check_never(&pod.id)
     }
 
-    /// A machine is only ever asked for where its pod is placed.
+    /// A machine is only ever asked for where its pod is placed; of those that are live.
+    fn check_places(&self, books: &Books) -> Result<(), String> {
+        let worlds = &self.server.worlds;
+        if worlds.len() == 1 {
+            return Ok(());
+        }
+        let placed: HashMap<&PodId, &HostId> = books.pods.iter().map(|pod| (&pod.id, &pod.host)).collect();
+        for (host, world) in worlds {
+            let is_elsewhere = |pod: &PodId| placed.get(pod).is_some_and(|placed| *placed != host);
+            if let Some(pod) = world.made_where(is_elsewhere) {
+                return Err(format!("A1: {pod} is placed elsewhere, and had a machine on {host}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The same of one that has ended.
     fn check_place(&self, pod: &Pod) -> Result<(), String> {
         let mut elsewhere = self.server.worlds.iter().filter(|(host, _)| *host != pod.host);
         match elsewhere.find(|(_, world)| world.made(&pod.id) > 0) {
@@ -238,6 +290,7 @@ impl Run {
 
     /// Once more, when everything is over: what has ended never changes.
     pub(super) async fn last_check(&mut self) -> Result<(), String> {
+        self.check_disk_rows(self.disks.keys()).await?;
         let mut tx = self.server.app.store.reader().await.map_err(rows)?;
         for (id, billed) in &self.book.ended {
             let intervals = tx.usage_list(&PodId::from_stored(id.clone())).await.map_err(rows)?;

@@ -58,8 +58,20 @@ impl Run {
             }
         }
         let live: BTreeSet<&str> = books.disks.iter().map(|disk| disk.id.as_str()).collect();
+        let is_new = |id: &&String| !live.contains(id.as_str()) && !self.disks_over.contains(*id);
+        let over: Vec<String> = self.disks.keys().filter(is_new).cloned().collect();
+        self.check_disk_rows(&over).await?;
+        self.disks_over.extend(over);
+        Ok(())
+    }
+
+    /// What was accepted has its row, also when it has ended.
+    pub(super) async fn check_disk_rows<'i>(
+        &self,
+        ids: impl IntoIterator<Item = &'i String>,
+    ) -> Result<(), String> {
         let mut tx = self.server.app.store.reader().await.map_err(|error| format!("rows: {error}"))?;
-        for id in self.disks.keys().filter(|id| !live.contains(id.as_str())) {
+        for id in ids {
             let row = tx.disk_get(&DiskId::from_stored(id.clone())).await;
             if row.map_err(|error| format!("rows: {error}"))?.is_none() {
                 return Err(format!("P2: the accepted disk {id} has no row"));

@@ -1,9 +1,9 @@
 //! Many runs at a time: a thread for each core, and each thread kept on its core.
 //!
-//! A run is one thread and, for what it writes to SQLite, a second that it waits for: on one core they hand over in
-//! microseconds, while a wake on another core is most of what a run takes.
+//! A run is one thread, which the kernel would move from core to core otherwise, away from what is in their caches.
 
 use super::{Summary, Violation, caught, run};
+use crate::database;
 use podbay_core::mutation::Mutation;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -54,8 +54,7 @@ fn on_every_core<T: Send>(tasks: impl Iterator<Item = T> + Send, work: impl Asyn
                 only.set(core);
                 // Without it everything is slower and nothing else.
                 let _ = sched_setaffinity(None, &only);
-                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-                let runtime = runtime.expect("a runtime");
+                let runtime = runtime().expect("a runtime");
                 loop {
                     let Some(task) = lock(tasks).next() else { break };
                     runtime.block_on(work(task));
@@ -63,6 +62,19 @@ fn on_every_core<T: Send>(tasks: impl Iterator<Item = T> + Send, work: impl Asyn
             });
         }
     });
+}
+
+/// A runtime of one thread. Where nothing can arrive from outside it does not look for that, which is a call of the
+/// kernel again and again.
+///
+/// # Errors
+/// The machine has no descriptor left.
+pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    if database::postgres().is_some() {
+        builder.enable_io();
+    }
+    builder.enable_time().build()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -19,7 +19,7 @@ mod points;
 mod servers;
 mod users;
 
-pub use many::{many, mutations};
+pub use many::{many, mutations, runtime};
 pub use minimise::minimise;
 pub use points::{Points, Trouble};
 
@@ -44,8 +44,8 @@ const MOVES: u64 = 80;
 /// the longest deadline of a pod, since an attempt may have begun just before. It counts from the latest time that
 /// any clock has shown: after one has jumped back, deadlines that were set before are as much later.
 const REST_MAX: Duration = Duration::from_secs(2 * 3600);
-/// Between two sweeps of the second phase.
-const SWEEP: Duration = Duration::from_secs(15);
+/// Between two sweeps of the second phase: longer than those of a server, so that what needs none is seen to.
+const SWEEP: Duration = Duration::from_secs(60);
 /// Calls to one world are fewer than this many bits count.
 const CALL_BITS: u32 = 48;
 /// Purposes of draws beside the moves, whose purpose is their number.
@@ -75,6 +75,8 @@ pub struct Summary {
     pub hosts: u64,
     /// Pods that were accepted.
     pub pods: u64,
+    /// Pods that were ACTIVE at some check.
+    pub active: u64,
     /// Pods of which everything was over and checked at the end.
     pub lifetimes: u64,
     /// Faults by kind, crashes and stand-stills among them.
@@ -89,6 +91,7 @@ impl Summary {
         self.seeds += other.seeds;
         self.hosts += other.hosts;
         self.pods += other.pods;
+        self.active += other.active;
         self.lifetimes += other.lifetimes;
         self.checks += other.checks;
         for (kind, count) in &other.faults {
@@ -107,11 +110,12 @@ impl std::fmt::Display for Summary {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let faults: Vec<String> = self.faults.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
         let (seeds, pods, over, checks) = (self.seeds, self.pods, self.lifetimes, self.checks);
-        let (hosts, faults) = (self.hosts, faults.join(", "));
+        let (hosts, active, faults) = (self.hosts, self.active, faults.join(", "));
         write!(
             f,
-            "{seeds} seeds, {hosts} hosts, {pods} pods, {over} of them to their end; faults: {faults}; "
+            "{seeds} seeds, {hosts} hosts, {pods} pods, {active} of them were ACTIVE and {over} have ended; "
         )?;
+        write!(f, "faults: {faults}; ")?;
         write!(f, "{checks} checks of all invariants, violations 0")
     }
 }
@@ -205,9 +209,9 @@ impl Scene {
             socket: Socket::Sxm5,
         };
         let mut host = |number| HostFacts {
-            vcpus: 1 + draw.below(12) as u32,
-            memory_gb: 4 + draw.below(60) as u32,
-            disk_gb: 20 + draw.below(400) as u32,
+            vcpus: 1 + draw.below(32) as u32,
+            memory_gb: 4 + draw.below(124) as u32,
+            disk_gb: 20 + draw.below(800) as u32,
             gpus: (0..draw.one_of([0, 1, 2, 4, 8])).map(|index| gpu(number, index)).collect(),
             ..crate::facts()
         };
@@ -233,6 +237,8 @@ struct Run {
     pods: BTreeSet<String>,
     /// Disks that were accepted, and, once seen ready, which volume theirs is.
     disks: BTreeMap<String, Option<u64>>,
+    /// Disks that have ended, and whose rows were there then.
+    disks_over: BTreeSet<String>,
     book: Watchbook,
     /// The books as they were read last, and the version of the store before.
     kept: Option<(u64, Arc<Books>)>,
@@ -260,7 +266,7 @@ pub async fn run_without(seed: u64, without: &Without) -> Result<Summary, Box<Vi
             (config.engine.when_lost, config.engine.lost_after_minutes) = (WhenLost::Fail, minutes);
         }
     };
-    let server = TestServer::on_hosts(scene.hosts.clone(), configure, |_| {}).await;
+    let server = TestServer::in_memory(scene.hosts.clone(), configure).await;
     for (nth, (_, world)) in server.worlds.iter().enumerate() {
         let left_out = without.faults.range(numbered(nth, 0)..numbered(nth + 1, 0));
         let left_out = left_out.map(|number| number - numbered(nth, 0)).collect();
@@ -275,6 +281,7 @@ pub async fn run_without(seed: u64, without: &Without) -> Result<Summary, Box<Vi
         draw: Draw::of(seed, 0),
         pods: BTreeSet::new(),
         disks: BTreeMap::new(),
+        disks_over: BTreeSet::new(),
         book: Watchbook::default(),
         kept: None,
         trace: Vec::new(),
@@ -287,7 +294,7 @@ pub async fn run_without(seed: u64, without: &Without) -> Result<Summary, Box<Vi
     };
     run.summary.seeds = 1;
     run.summary.pods = run.pods.len() as u64;
-    run.summary.lifetimes = run.book.ended_count();
+    (run.summary.active, run.summary.lifetimes) = (run.book.ready_count(), run.book.ended_count());
     let mut met = Vec::new();
     for (nth, (_, world)) in run.server.worlds.iter().enumerate() {
         met.extend(world.swarm_met().into_iter().map(|(call, on, fault)| (numbered(nth, call), on, fault)));
@@ -360,7 +367,7 @@ impl Run {
             0..=5 => self.create().await,
             6..=8 => self.delete().await,
             9..=14 => {
-                let passes = 1 + self.draw.below(12);
+                let passes = 1 + self.draw.below(24);
                 for _ in 0..passes {
                     self.servers.pass(&mut self.draw).await;
                 }
@@ -400,6 +407,7 @@ impl Run {
         let (refused, lost) = self.servers.troubles();
         self.summary.met("WriteRefused", refused);
         self.summary.met("WriteAnswerLost", lost);
+        self.check_marks().await?;
         self.servers.end();
         self.server.worlds.iter().for_each(|(_, world)| world.calm());
         let lost = scene.lost.iter().map(|nth| &self.server.worlds[*nth]);
@@ -409,7 +417,7 @@ impl Run {
         // With leases, those of the dead have to run out.
         self.server.share = self.servers.share();
         self.server.restart().await;
-        // A store that was opened again counts from the beginning.
+        // A database that was opened again counts from the beginning.
         self.kept = None;
         self.come_to_rest(&lost).await?;
         if !lost.is_empty() {
@@ -421,6 +429,7 @@ impl Run {
             self.come_to_rest(&[]).await?;
         }
         self.settle_forced().await?;
+        self.check_marks().await?;
         self.clear().await?;
         self.last_check().await
     }

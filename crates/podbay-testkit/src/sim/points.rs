@@ -150,6 +150,9 @@ impl podbay_store::Turnstile for Points {
         Box::pin(async move {
             self.point().await;
             let mut state = self.lock();
+            if state.is_dead {
+                return Err(StoreError::Unavailable("the server died".into()));
+            }
             let drawn = state.draw.below(1000);
             if drawn < state.trouble.refused {
                 state.refused += 1;

@@ -7,8 +7,10 @@ use super::{FOR_TROUBLE, Run, Scene};
 use crate::{Share, TestServer};
 use axum::Router;
 use podbay_server::app::App;
+use podbay_server::http;
 use podbay_server::reconcile::lease;
 use podbay_server::reconcile::sweep::sweep;
+use std::cell::OnceCell;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -19,7 +21,8 @@ type Work = Pin<Box<dyn Future<Output = bool> + Send>>;
 
 struct One {
     app: Arc<App>,
-    router: Router,
+    /// Made for the first who asks: many die before anybody does.
+    router: OnceCell<Router>,
     points: Arc<Points>,
     /// A pass that stands still.
     held: Option<Work>,
@@ -64,8 +67,8 @@ impl Servers {
         let draw = Draw::of(self.seed, FOR_TROUBLE - self.started);
         let points = Arc::new(Points::new(self.trouble, draw));
         // Ids must differ between servers, and be the same for a seed.
-        let (app, router) = server.beside(self.started << 32, self.share(), points.clone()).await;
-        One { app, router, points, held: None }
+        let app = server.beside(self.started << 32, self.share(), points.clone()).await;
+        One { app, router: OnceCell::new(), points, held: None }
     }
 
     pub fn share(&self) -> Share {
@@ -78,7 +81,7 @@ impl Servers {
 
     /// The way into one of them.
     pub fn any(&self, draw: &mut Draw) -> &Router {
-        &self.all[self.pick(draw)].router
+        self.router(self.pick(draw))
     }
 
     pub fn count(&self) -> u64 {
@@ -86,7 +89,8 @@ impl Servers {
     }
 
     pub fn router(&self, nth: usize) -> &Router {
-        &self.all[nth].router
+        let one = &self.all[nth];
+        one.router.get_or_init(|| http::router(one.app.clone()))
     }
 
     pub fn points(&self, nth: usize) -> Arc<Points> {
@@ -100,7 +104,10 @@ impl Servers {
             self.leases_over += lease::beat(&one.app).await.map_or(0, |beat| beat.expired);
         }
         one.app.driver.step(&one.app).await;
-        podbay_server::tasks::keys::distribute(&one.app).await;
+        // A task of its own in a server, which rests between two rounds.
+        if draw.below(6) == 0 {
+            podbay_server::tasks::keys::distribute(&one.app).await;
+        }
     }
 
     pub async fn sweep(&mut self, draw: &mut Draw) -> String {

@@ -3,6 +3,7 @@
 use super::Run;
 use crate::{Reply, TestServer};
 use axum::http::StatusCode;
+use futures_util::future::join_all;
 use podbay_core::{HostId, PodId, limits};
 use serde_json::json;
 use std::pin::Pin;
@@ -18,11 +19,11 @@ impl Run {
         let mut order = TestServer::order();
         if self.server.worlds.len() > 1 {
             let pod = &mut order["pod"];
-            match self.draw.below(4) {
-                0 => {}
-                1 => pod["cloudId"] = "cpu-4x16".into(),
+            match self.draw.below(8) {
+                0..=3 => {}
+                4..=5 => pod["cloudId"] = "cpu-4x16".into(),
                 more => {
-                    let count = 1 << (more - 2 + self.draw.below(2));
+                    let count = 1 << (more - 6 + self.draw.below(2));
                     (pod["cloudId"], pod["gpuCount"]) = (format!("h100-80gb-x{count}").into(), count.into());
                     (pod["gpuType"], pod["socket"]) = ("H100_80GB".into(), "SXM5".into());
                 }
@@ -31,34 +32,52 @@ impl Run {
         order
     }
 
+    /// One or several at a time.
     pub(super) async fn create(&mut self) -> Result<String, String> {
-        let mut order = self.order();
-        order["pod"]["autoRestart"] = (self.draw.below(3) == 0).into();
-        if let Some(disk) = self.pick_disk().filter(|_| self.draw.below(2) == 0) {
-            order["disks"] = json!([disk]);
-        }
-        let reply = self.user().await.post("/api/v1/pods", &order).await;
-        match reply.status.as_u16() {
-            200 => {
-                let id = reply.json["id"].as_str().unwrap_or_default().to_owned();
-                let told = format!("create {id}");
-                self.pods.insert(id);
-                Ok(told)
+        let mut calls = Vec::new();
+        for _ in 0..self.draw.one_of([1, 1, 1, 2, 4, 8, 16]) {
+            let mut order = self.order();
+            order["pod"]["autoRestart"] = (self.draw.below(3) == 0).into();
+            if let Some(disk) = self.pick_disk().filter(|_| self.draw.below(2) == 0) {
+                order["disks"] = json!([disk]);
             }
-            // 422: somebody else's disk, one that is gone, or an offer that no host has.
-            409 | 422 | 503 => Ok(format!("create refused: {}", reply.json)),
-            _ => Err(format!("W: a create was answered {}: {}", reply.status, reply.json)),
+            let user = self.user().await;
+            calls.push(async move { user.post("/api/v1/pods", &order).await });
         }
+        let mut told = Vec::new();
+        for reply in join_all(calls).await {
+            told.push(match reply.status.as_u16() {
+                200 => {
+                    let id = reply.json["id"].as_str().unwrap_or_default().to_owned();
+                    let told = format!("create {id}");
+                    self.pods.insert(id);
+                    told
+                }
+                // 422: somebody else's disk, one that is gone, or an offer that no host has.
+                409 | 422 | 503 => format!("create refused: {}", reply.json),
+                _ => return Err(format!("W: a create was answered {}: {}", reply.status, reply.json)),
+            });
+        }
+        Ok(told.join(", "))
     }
 
+    /// Several at a time: what is ended while there are faults is worth more than what the end of the run clears away.
     pub(super) async fn delete(&mut self) -> Result<String, String> {
-        let Some(id) = self.pick() else { return Ok("nothing to delete".into()) };
-        let reply = self.user().await.delete(&format!("/api/v1/pods/{id}")).await;
-        match reply.status.as_u16() {
-            // 404: somebody else's, or gone already.
-            200 | 404 | 503 => Ok(format!("delete {id}: {}", reply.status)),
-            _ => Err(format!("W: a delete was answered {}: {}", reply.status, reply.json)),
+        let mut calls = Vec::new();
+        for _ in 0..self.draw.one_of([2, 4, 8, 16]) {
+            let Some(id) = self.pick() else { return Ok("nothing to delete".into()) };
+            let user = self.user().await;
+            calls.push(async move { (user.delete(&format!("/api/v1/pods/{id}")).await, id) });
         }
+        let mut told = Vec::new();
+        for (reply, id) in join_all(calls).await {
+            told.push(match reply.status.as_u16() {
+                // 404: somebody else's, or gone already.
+                200 | 404 | 503 => format!("delete {id}: {}", reply.status),
+                _ => return Err(format!("W: a delete was answered {}: {}", reply.status, reply.json)),
+            });
+        }
+        Ok(told.join(", "))
     }
 
     /// The owner ends a pod by force, which is refused unless it is called for.
@@ -72,14 +91,16 @@ impl Run {
         }
     }
 
-    /// One server looks again and again, whatever the host says.
+    /// One server looks again and again, whatever the host says: mostly as seldom as a host is still taken for
+    /// silent, since each look costs as much as many a move.
     pub(super) async fn vigil(&mut self) -> Result<String, String> {
-        let (nth, looks) = (self.draw.below(self.servers.count()) as usize, 1 + self.draw.below(70));
+        let (nth, looks) = (self.draw.below(self.servers.count()) as usize, 1 + self.draw.below(17));
+        let every = self.draw.one_of([limits::SWEEP_EVERY, limits::LOOK_MAX, limits::LOOK_MAX]);
         for _ in 0..looks {
             self.servers.look(nth).await;
-            self.server.clock.advance(limits::SWEEP_EVERY);
+            self.server.clock.advance(every);
         }
-        Ok(format!("server {nth} looks {looks} times"))
+        Ok(format!("server {nth} looks {looks} times, every {every:?}"))
     }
 
     /// Hosts are lost, and the owner ends all that was on them: that does not wait for the hosts.

@@ -58,7 +58,7 @@ async fn a_call_that_is_being_answered_is_not_begun_again() {
     let holding = tokio::spawn(async move {
         let job = store.write(move |tx| {
             Box::pin(async move {
-                tx.host_seen_put(&host, now).await?;
+                tx.host_answered_put(&host, now, true).await?;
                 holds.send(()).unwrap();
                 waits.await.unwrap();
                 Ok::<_, podbay_store::StoreError>(())
