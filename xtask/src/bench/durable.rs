@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(300);
 /// Calls of each page.
 const PAGES: u32 = 300;
 const PAGE: u64 = 100;
-/// Enough for half a minute and more.
+/// Enough for some twenty seconds.
 const SEEDS: &str = "1000";
 
 pub fn measure(report: &mut Report) -> Result<()> {

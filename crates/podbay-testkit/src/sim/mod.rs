@@ -193,7 +193,7 @@ impl Scene {
         Self { swarm, trouble, clock_jumps, servers, has_leases, hosts, lost, is_forced, gives_up }
     }
 
-    /// One that has room for all, or up to fifty small ones, some with GPUs.
+    /// One that has room for all, or up to fifty smaller ones, some with GPUs.
     fn hosts(draw: &mut Draw) -> Vec<HostFacts> {
         let count = match draw.below(16) {
             0..=7 => return vec![crate::facts()],
@@ -209,9 +209,9 @@ impl Scene {
             socket: Socket::Sxm5,
         };
         let mut host = |number| HostFacts {
-            vcpus: 1 + draw.below(32) as u32,
-            memory_gb: 4 + draw.below(124) as u32,
-            disk_gb: 20 + draw.below(800) as u32,
+            vcpus: 1 + draw.below(64) as u32,
+            memory_gb: 4 + draw.below(252) as u32,
+            disk_gb: 20 + draw.below(1600) as u32,
             gpus: (0..draw.one_of([0, 1, 2, 4, 8])).map(|index| gpu(number, index)).collect(),
             ..crate::facts()
         };
